@@ -1,0 +1,112 @@
+using FsCheck;
+using FsCheck.Fluent;
+using FsCheck.Xunit;
+using Tessera.Weights;
+
+namespace Tessera.Tests.Weights;
+
+public sealed class SafetensorsProperties : IDisposable
+{
+    private readonly ScratchFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Property(MaxTest = 200)]
+    public Property Gives_Back_What_Was_Written() => Prop.ForAll(Models(), model =>
+    {
+        var path = folder.File("m.safetensors");
+        SafetensorsWriter.Write(path, [.. model.Tensors.Select(t => SafetensorsTensor.FromMemory(t.Name, t.Type, t.Shape, t.Content))], model.Metadata);
+
+        using var file = SafetensorsFile.Open(path);
+        file.Metadata.ShouldBe(model.Metadata, ignoreOrder: true);
+        file.Entries.Keys.ShouldBe(model.Tensors.Select(t => t.Name), ignoreOrder: true);
+        foreach (var tensor in model.Tensors)
+        {
+            file.Entries[tensor.Name].Type.ShouldBe(tensor.Type);
+            file.Entries[tensor.Name].Shape.ShouldBe(tensor.Shape);
+            var content = new byte[file.Entries[tensor.Name].Length];
+            file.Read(tensor.Name, content);
+            content.ShouldBe(tensor.Content);
+        }
+        (file.Entries.Values.Select(entry => entry.Offset).DefaultIfEmpty(0).Min() % 8).ShouldBe(0);
+    });
+
+    [Property(MaxTest = 2000)]
+    public Property Opens_A_Mutated_File_Consistently_Or_Refuses_It() => Prop.ForAll(Mutations(), mutated =>
+    {
+        var path = folder.File("m.safetensors", mutated);
+        try
+        {
+            using var file = SafetensorsFile.Open(path);
+            var end = (long)(8 + BitConverter.ToUInt64(mutated));
+            foreach (var entry in file.Entries.Values)
+            {
+                entry.Offset.ShouldBe(end);
+                entry.Length.ShouldBe(entry.Shape.Aggregate((long)entry.Type.ElementBytes(), (product, side) => checked(product * side)));
+                file.Read(entry.Name, new byte[entry.Length]);
+                end += entry.Length;
+            }
+            end.ShouldBe(mutated.Length);
+        }
+        catch (SafetensorsException error)
+        {
+            error.Message.ShouldStartWith(path);
+            error.Message.ShouldEndWith(".");
+        }
+    });
+
+    private static Arbitrary<Model> Models()
+    {
+        var side = Gen.Choose(0, 5).Select(value => (long)value);
+        var tensor = from name in Gen.Elements("w", "blocks.0.attn.qkv.weight", "größe", "\"\\/\n", "", "字", "🙂", "norm", "bias", "x")
+                     from type in Gen.Elements(Enum.GetValues<SafetensorsType>())
+                     from shape in Gen.ArrayOf(side).Where(shape => shape.Length <= 4)
+                     from content in Gen.ArrayOf(ArbMap.Default.GeneratorFor<byte>(), (int)(shape.Aggregate(1L, (p, s) => p * s) * type.ElementBytes()))
+                     select new ModelTensor(name, type, shape, content);
+        var word = Gen.Elements("format", "pt", "épreuve", "", "{\"depth\":12}", "\t\u0001", "😀");
+        return (from tensors in Gen.ListOf(tensor)
+                from pairs in Gen.ListOf(Gen.Zip(word, word))
+                select new Model([.. tensors.DistinctBy(t => t.Name)], pairs.DistinctBy(p => p.Item1).ToDictionary(p => p.Item1, p => p.Item2))).ToArbitrary();
+    }
+
+    /// <summary>A valid file with one to four pieces changed, cut out, doubled or replaced by something that JSON or the format cares for.</summary>
+    private static Arbitrary<byte[]> Mutations()
+    {
+        var piece = Gen.OneOf(
+            ArbMap.Default.GeneratorFor<byte>().Select(value => new[] { value }),
+            Gen.Elements("{", "}", "[", "]", ",", ":", "\"", "0", "9", "-", "e", "\\u", "F64", "12", "[0,12]", "4294967296", "\ud83d\ude00", "a", "b", "__metadata__", "null")
+                .Select(System.Text.Encoding.UTF8.GetBytes));
+        var change = from at in Gen.Choose(0, 1_000_000)
+                     from removed in Gen.Choose(0, 3)
+                     from inserted in Gen.OneOf(Gen.Constant(Array.Empty<byte>()), piece)
+                     from keepLength in Gen.Elements(true, false)
+                     select new Change(at, removed, inserted, keepLength);
+        return (from valid in Gen.Elements(SafetensorsBytes.TwoTensors, SafetensorsBytes.FromPython)
+                from count in Gen.Choose(1, 4)
+                from changes in Gen.ListOf(change, count)
+                select changes.Aggregate(valid, (bytes, one) => one.Apply(bytes))).ToArbitrary();
+    }
+
+    private sealed record ModelTensor(string Name, SafetensorsType Type, long[] Shape, byte[] Content);
+
+    private sealed record Model(List<ModelTensor> Tensors, Dictionary<string, string> Metadata);
+
+    /// <param name="At">Where, modulo the file's length.</param>
+    /// <param name="Removed">Bytes taken out there.</param>
+    /// <param name="Inserted">Bytes put in there.</param>
+    /// <param name="FixHeaderLength">The first 8 bytes follow the change, so that it is met inside the JSON and not before.</param>
+    private sealed record Change(int At, int Removed, byte[] Inserted, bool FixHeaderLength)
+    {
+        public byte[] Apply(byte[] bytes)
+        {
+            if (bytes.Length == 0) return bytes;
+            var at = At % bytes.Length;
+            var removed = Math.Min(Removed, bytes.Length - at);
+            byte[] changed = [.. bytes[..at], .. Inserted, .. bytes[(at + removed)..]];
+            if (!FixHeaderLength || at < 8 || changed.Length < 8) return changed;
+            var header = BitConverter.ToUInt64(changed);
+            if (at < 8 + (long)header) BitConverter.TryWriteBytes(changed, header + (ulong)(Inserted.Length - removed));
+            return changed;
+        }
+    }
+}
