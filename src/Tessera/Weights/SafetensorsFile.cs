@@ -54,7 +54,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>Copies a tensor's bytes.</summary>
     /// <param name="name">A key of <see cref="Entries"/>.</param>
     /// <param name="destination">Exactly <see cref="SafetensorsEntry.Length"/> bytes.</param>
-    /// <exception cref="SafetensorsException">No such tensor, another length, or the file has become shorter since it was opened.</exception>
+    /// <exception cref="SafetensorsException">No such tensor, another length, or the file became shorter meanwhile.</exception>
     public void Read(string name, Span<byte> destination)
     {
         var entry = Find(name, destination.Length);
@@ -65,7 +65,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="name">A key of <see cref="Entries"/>.</param>
     /// <param name="destination">Address of <paramref name="length"/> writable bytes; the caller keeps them alive and in place.</param>
     /// <param name="length">Exactly <see cref="SafetensorsEntry.Length"/>.</param>
-    /// <exception cref="SafetensorsException">No such tensor, another length, or the file has become shorter since it was opened.</exception>
+    /// <exception cref="SafetensorsException">No such tensor, another length, or the file became shorter meanwhile.</exception>
     public unsafe void Read(string name, nint destination, long length)
     {
         const int LargestPart = 1 << 30; // a span cannot be longer than 2^31 - 1
@@ -121,7 +121,8 @@ public sealed class SafetensorsFile : IDisposable
         }
         catch (Exception exception) when (exception is UnauthorizedAccessException or (IOException and not SafetensorsException))
         {
-            throw new SafetensorsException($"{file}: tensor {Quoted.Of(name)} cannot be read: {exception.Message.TrimEnd('.')}.", exception);
+            var cause = exception.Message.TrimEnd('.');
+            throw new SafetensorsException($"{file}: tensor {Quoted.Of(name)} cannot be read: {cause}.", exception);
         }
     }
 

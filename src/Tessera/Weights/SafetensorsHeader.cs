@@ -135,7 +135,7 @@ internal sealed class SafetensorsHeader
         {
             var (begin, end) = (tensor.Offset, tensor.Offset + tensor.Length);
             if (end > contentLength)
-                throw Wrong(tensor.Name, $"its bytes end at {end}, but the file holds {contentLength} after its header: it may be cut short");
+                throw Wrong(tensor.Name, $"its bytes end at {end}, but only {contentLength} follow the header: the file may be cut short");
             if (begin < covered)
                 throw Wrong(tensor.Name, $"its bytes begin at {begin}, inside the tensor before it, which ends at {covered}");
             if (begin > covered)
@@ -163,7 +163,8 @@ internal sealed class SafetensorsHeader
         return [.. numbers];
     }
 
-    private SafetensorsException Wrong(string what, Exception? cause = null) => new($"{file} cannot be read as safetensors: {what}.", cause);
+    private SafetensorsException Wrong(string what, Exception? cause = null) =>
+        new($"{file} cannot be read as safetensors: {what}.", cause);
 
     private SafetensorsException Wrong(string tensor, string what) => Wrong($"tensor {Quoted.Of(tensor)}: {what}");
 

@@ -24,7 +24,7 @@ public static class SafetensorsWriter
     /// <param name="tensors">The tensors; their bytes are asked for one at a time, in the order in which they are written.</param>
     /// <param name="metadata">Free text by key, stored under <c>__metadata__</c>.</param>
     /// <exception cref="ArgumentException">Two tensors share a name, or a name, a shape or a metadata text cannot be stored.</exception>
-    /// <exception cref="SafetensorsException">The file cannot be written, or a tensor gives more or fewer bytes than its shape takes.</exception>
+    /// <exception cref="SafetensorsException">The file cannot be written, or a tensor gives another number of bytes.</exception>
     public static void Write(string file, IReadOnlyList<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         ArgumentException.ThrowIfNullOrEmpty(file);
@@ -61,7 +61,8 @@ public static class SafetensorsWriter
         foreach (var tensor in tensors.OrderByDescending(tensor => tensor.Type.ElementBytes())) // stable
         {
             var (name, shape) = (Quoted.Of(tensor.Name), tensor.Shape);
-            if (tensor.Name == SafetensorsHeader.MetadataKey) throw new ArgumentException($"No tensor may be named {name}.", nameof(tensors));
+            if (tensor.Name == SafetensorsHeader.MetadataKey)
+                throw new ArgumentException($"No tensor may be named {name}.", nameof(tensors));
             if (!names.Add(tensor.Name)) throw new ArgumentException($"Two tensors are named {name}.", nameof(tensors));
             if (shape.Length > SafetensorsHeader.MostDimensions
                 || SafetensorsTypes.ContentBytes(tensor.Type, shape) is not { } bytes
@@ -95,7 +96,10 @@ public static class SafetensorsWriter
 
         var length = buffer.WrittenCount - SafetensorsHeader.PrefixBytes;
         if (length > SafetensorsHeader.LargestHeader)
-            throw new ArgumentException($"The header takes {length} bytes, above the format's limit of {SafetensorsHeader.LargestHeader}.", nameof(tensors));
+        {
+            var what = $"The header takes {length} bytes, above the format's limit of {SafetensorsHeader.LargestHeader}.";
+            throw new ArgumentException(what, nameof(tensors));
+        }
         var header = buffer.WrittenSpan.ToArray();
         BinaryPrimitives.WriteInt64LittleEndian(header, length);
         return header;

@@ -15,17 +15,22 @@ public sealed class SafetensorsFileTests : IDisposable
     {
         using var file = SafetensorsFile.Open(folder.File("m.safetensors", SafetensorsBytes.FromPython));
 
-        file.Metadata.ShouldBe(new Dictionary<string, string> { ["format"] = "pt", ["made by"] = "python 3.11, struct and json" }, ignoreOrder: true);
+        file.Metadata.Count.ShouldBe(2);
+        file.Metadata["format"].ShouldBe("pt");
+        file.Metadata["made by"].ShouldBe("python 3.11, struct and json");
         file.Entries.Keys.ShouldBe(["optimiser.step", "patch_embed.proj.weight", "größe", "leer", "mask"]);
         file.Entries["patch_embed.proj.weight"].Type.ShouldBe(SafetensorsType.F32);
         file.Entries["patch_embed.proj.weight"].Shape.ShouldBe([2, 3]);
         file.Entries["patch_embed.proj.weight"].Offset.ShouldBe(8 + 456 + 8);
         file.Entries["optimiser.step"].Shape.ShouldBeEmpty();
-        file.Entries["leer"].ShouldSatisfyAllConditions(e => e.Type.ShouldBe(SafetensorsType.F16), e => e.Shape.ShouldBe([0, 4]), e => e.Length.ShouldBe(0));
+        file.Entries["leer"].Type.ShouldBe(SafetensorsType.F16);
+        file.Entries["leer"].Shape.ShouldBe([0, 4]);
+        file.Entries["leer"].Length.ShouldBe(0);
 
         BitConverter.ToInt64(Bytes(file, "optimiser.step")).ShouldBe(-7);
         var weight = Bytes(file, "patch_embed.proj.weight");
-        Enumerable.Range(0, 6).Select(i => BitConverter.ToSingle(weight, 4 * i)).ShouldBe([1.5f, -2.25f, 0, float.PositiveInfinity, 1e-38f, MathF.PI]);
+        float[] expected = [1.5f, -2.25f, 0, float.PositiveInfinity, 1e-38f, MathF.PI];
+        Enumerable.Range(0, 6).Select(i => BitConverter.ToSingle(weight, 4 * i)).ShouldBe(expected);
         Bytes(file, "größe").ShouldBe([0x80, 0x3f, 0x00, 0xc0, 0xc0, 0x7f]);
         Bytes(file, "leer").ShouldBeEmpty();
         Bytes(file, "mask").ShouldBe([1, 0, 1]);
@@ -111,18 +116,23 @@ public sealed class SafetensorsFileTests : IDisposable
     {
         var path = folder.File("m.safetensors", SafetensorsBytes.TwoTensors);
         using var file = SafetensorsFile.Open(path);
-        using (var writer = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) writer.SetLength(SafetensorsBytes.TwoTensors.Length - 1);
+        using (var writer = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            writer.SetLength(SafetensorsBytes.TwoTensors.Length - 1);
 
-        Should.Throw<SafetensorsException>(() => file.Read("b", new byte[8])).Message.ShouldEndWith("became shorter since it was opened: tensor 'b' is not whole.");
+        Should.Throw<SafetensorsException>(() => file.Read("b", new byte[8]))
+            .Message.ShouldEndWith("became shorter since it was opened: tensor 'b' is not whole.");
         Bytes(file, "a").ShouldBe([1, 2, 3, 4]);
     }
 
     [Fact]
     public void Refuses_A_File_That_Is_Not_There() =>
-        Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(folder.File("none"))).Message.ShouldEndWith("none cannot be read as safetensors: there is no such file.");
+        Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(folder.File("none")))
+            .Message.ShouldEndWith("none cannot be read as safetensors: there is no such file.");
 
     [Fact]
-    public void Refuses_A_Folder() => Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(folder.Path)).Message.ShouldStartWith($"{folder.Path} cannot be read: ");
+    public void Refuses_A_Folder() =>
+        Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(folder.Path))
+            .Message.ShouldStartWith($"{folder.Path} cannot be read: ");
 
     [Fact]
     public void Refuses_A_File_Cut_Short_At_Every_Length()
@@ -130,7 +140,8 @@ public sealed class SafetensorsFileTests : IDisposable
         for (var length = 0; length < SafetensorsBytes.FromPython.Length; length++)
         {
             var path = folder.File("m.safetensors", SafetensorsBytes.FromPython[..length]);
-            Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(path), $"cut to {length} bytes").Message.ShouldStartWith($"{path} cannot be read as safetensors: ");
+            Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(path), $"cut to {length} bytes")
+                .Message.ShouldStartWith($"{path} cannot be read as safetensors: ");
         }
     }
 
@@ -138,7 +149,8 @@ public sealed class SafetensorsFileTests : IDisposable
     [InlineData(100_000_001UL, "it claims a header of 100000001 bytes, above the format's limit of 100000000.")]
     [InlineData(ulong.MaxValue, "it claims a header of 18446744073709551615 bytes, above the format's limit of 100000000.")]
     [InlineData(100_000_000UL, "it claims a header of 100000000 bytes, but only 2 follow: it may be cut short.")]
-    public void Refuses_A_Header_Longer_Than_Allowed_Or_There(ulong claimed, string message) => Refused(SafetensorsBytes.Of(claimed, [(byte)'{', (byte)'}']), message);
+    public void Refuses_A_Header_Longer_Than_Allowed_Or_There(ulong claimed, string message) =>
+        Refused(SafetensorsBytes.Of(claimed, [(byte)'{', (byte)'}']), message);
 
     [Fact]
     public void Does_Not_Allocate_What_A_Header_Claims()
@@ -156,7 +168,8 @@ public sealed class SafetensorsFileTests : IDisposable
     private void Refused(byte[] content, string message)
     {
         var path = folder.File("m.safetensors", content);
-        Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(path)).Message.ShouldBe($"{path} cannot be read as safetensors: {message}");
+        Should.Throw<SafetensorsException>(() => SafetensorsFile.Open(path))
+            .Message.ShouldBe($"{path} cannot be read as safetensors: {message}");
     }
 
     private static byte[] Bytes(SafetensorsFile file, string name)

@@ -49,8 +49,8 @@ public sealed class SafetensorsHeaderTests
     [InlineData("""{"a":{"dtype":"U8","shape":[12],"data_offsets":[12,0]}}""", "tensor 'a': its data_offsets [12, 0] run backwards.")]
     [InlineData("""{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,12]}}""", "tensor 'a': its shape [4] of F32 takes 16 bytes, but its data_offsets [0, 12] span 12.")]
     [InlineData("""{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,12]}}""", "tensor 'a': its shape [0] of U8 takes 0 bytes, but its data_offsets [0, 12] span 12.")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[13],"data_offsets":[0,13]}}""", "tensor 'a': its bytes end at 13, but the file holds 12 after its header: it may be cut short.")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[0],"data_offsets":[9223372036854775807,9223372036854775807]}}""", "tensor 'a': its bytes end at 9223372036854775807, but the file holds 12 after its header: it may be cut short.")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[13],"data_offsets":[0,13]}}""", "tensor 'a': its bytes end at 13, but only 12 follow the header: the file may be cut short.")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[0],"data_offsets":[9223372036854775807,9223372036854775807]}}""", "tensor 'a': its bytes end at 9223372036854775807, but only 12 follow the header: the file may be cut short.")]
     [InlineData("""{"a":{"dtype":"U8","shape":[11],"data_offsets":[1,12]}}""", "tensor 'a': its bytes begin at 1, but the tensor before it ends at 0: no tensor owns the gap.")]
     [InlineData("""{"a":{"dtype":"U8","shape":[11],"data_offsets":[0,11]}}""", "1 bytes at its end belong to no tensor.")]
     [InlineData("""{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[5],"data_offsets":[7,12]}}""", "tensor 'b': its bytes begin at 7, inside the tensor before it, which ends at 8.")]
@@ -68,7 +68,8 @@ public sealed class SafetensorsHeaderTests
     [InlineData("""{"a":{"dtype":"\udc00","shape":[12],"data_offsets":[0,12]}}""")]
     [InlineData("""{/* a comment */}""")]
     [InlineData("""{"a":{"dtype":NaN}}""")]
-    public void Refuses_What_Is_Not_Json(string json) => Message(Encoding.UTF8.GetBytes(json)).ShouldStartWith("m.safetensors cannot be read as safetensors: its header is not valid JSON (");
+    public void Refuses_What_Is_Not_Json(string json) =>
+        Message(Encoding.UTF8.GetBytes(json)).ShouldStartWith("m.safetensors cannot be read as safetensors: its header is not valid JSON (");
 
     [Fact]
     public void Refuses_A_Header_That_Is_Not_Utf8() =>

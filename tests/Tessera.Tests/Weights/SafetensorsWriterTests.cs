@@ -41,9 +41,16 @@ public sealed class SafetensorsWriterTests : IDisposable
     public void Keeps_Every_Tensor_Aligned_To_Its_Elements()
     {
         var path = folder.File("m.safetensors");
-        SafetensorsTensor Tensor(string name, SafetensorsType type) => SafetensorsTensor.FromMemory(name, type, [3], new byte[3 * type.ElementBytes()]);
+        SafetensorsTensor Tensor(string name, SafetensorsType type) =>
+            SafetensorsTensor.FromMemory(name, type, [3], new byte[3 * type.ElementBytes()]);
 
-        SafetensorsWriter.Write(path, [Tensor("a", SafetensorsType.U8), Tensor("b", SafetensorsType.BF16), Tensor("c", SafetensorsType.F32), Tensor("d", SafetensorsType.I64), Tensor("e", SafetensorsType.F32)], null);
+        SafetensorsWriter.Write(path, [
+            Tensor("a", SafetensorsType.U8),
+            Tensor("b", SafetensorsType.BF16),
+            Tensor("c", SafetensorsType.F32),
+            Tensor("d", SafetensorsType.I64),
+            Tensor("e", SafetensorsType.F32),
+        ], null);
 
         using var file = SafetensorsFile.Open(path);
         file.Entries.Keys.ShouldBe(["d", "c", "e", "b", "a"]);
@@ -89,7 +96,8 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         var path = folder.File("m.safetensors", [1, 2, 3]);
 
-        var error = Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [SafetensorsTensor.FromMemory("t", SafetensorsType.U8, [2, 2], new byte[given])], null));
+        var tensor = SafetensorsTensor.FromMemory("t", SafetensorsType.U8, [2, 2], new byte[given]);
+        var error = Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [tensor], null));
 
         error.Message.ShouldBe($"{path} cannot be written: tensor 't' of shape [2, 2] takes 4 bytes, but {given} were given.");
         OldFileStands(path);
@@ -112,7 +120,8 @@ public sealed class SafetensorsWriterTests : IDisposable
         var asked = false;
         var tensor = new SafetensorsTensor("t", SafetensorsType.U8, [1L << 61], _ => asked = true); // 2 EiB: no disk holds it
 
-        Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [tensor], null)).Message.ShouldStartWith($"{path} cannot be written: ");
+        Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [tensor], null))
+            .Message.ShouldStartWith($"{path} cannot be written: ");
         asked.ShouldBeFalse();
         OldFileStands(path);
     }
@@ -122,7 +131,8 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         var path = Path.Combine(folder.Path, "none", "m.safetensors");
 
-        Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [], null)).Message.ShouldStartWith($"{path} cannot be written: ");
+        Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [], null))
+            .Message.ShouldStartWith($"{path} cannot be written: ");
     }
 
     [Fact]
@@ -131,7 +141,8 @@ public sealed class SafetensorsWriterTests : IDisposable
         var path = folder.File("m.safetensors");
         Directory.CreateDirectory(path);
 
-        Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [], null)).Message.ShouldStartWith($"{path} cannot be written: ");
+        Should.Throw<SafetensorsException>(() => SafetensorsWriter.Write(path, [], null))
+            .Message.ShouldStartWith($"{path} cannot be written: ");
         Directory.GetFileSystemEntries(folder.Path).ShouldBe([path]);
     }
 
@@ -167,8 +178,11 @@ public sealed class SafetensorsWriterTests : IDisposable
     public void Refuses_What_The_Format_Cannot_Store()
     {
         var path = folder.File("m.safetensors");
-        string Refusal(string[] names, long[] shape, IReadOnlyDictionary<string, string>? metadata = null) => Should.Throw<ArgumentException>(() =>
-            SafetensorsWriter.Write(path, [.. names.Select(name => SafetensorsTensor.FromMemory(name, SafetensorsType.U8, shape, new byte[1]))], metadata)).Message;
+        string Refusal(string[] names, long[] shape, IReadOnlyDictionary<string, string>? metadata = null)
+        {
+            SafetensorsTensor[] tensors = [.. names.Select(name => SafetensorsTensor.FromMemory(name, SafetensorsType.U8, shape, new byte[1]))];
+            return Should.Throw<ArgumentException>(() => SafetensorsWriter.Write(path, tensors, metadata)).Message;
+        }
 
         Refusal(["a", "a"], [1]).ShouldStartWith("Two tensors are named 'a'.");
         Refusal(["__metadata__"], [1]).ShouldStartWith("No tensor may be named '__metadata__'.");
