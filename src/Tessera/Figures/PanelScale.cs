@@ -1,0 +1,77 @@
+using ScottPlot;
+
+namespace Tessera.Figures;
+
+/// <summary>A panel's limits, and the way from values to heights: linear, or the decimal logarithm.</summary>
+internal sealed class PanelScale
+{
+    private const double Largest = 1e100; // beyond it, limits and margins would no longer be finite
+    private readonly bool logarithmic;
+
+    private PanelScale(IReadOnlyList<Coordinates> places, IReadOnlyList<double> values)
+    {
+        WholePlaces = places.All(place => place.X == Math.Floor(place.X));
+        (Left, Right) = Widened(places.Min(place => place.X), places.Max(place => place.X), .02, atLeast: WholePlaces ? .5 : 1e-9);
+        var (smallest, largest) = (values.Min(), values.Max());
+        logarithmic = smallest > 0 && largest / smallest >= CurvesFigure.LogarithmicFrom;
+        (Bottom, Top) = Widened(Height(smallest), Height(largest), .06, atLeast: Math.Max(1e-9, Math.Abs(Height(smallest)) * .01));
+    }
+
+    public double Left { get; }
+    public double Right { get; }
+    public double Bottom { get; }
+    public double Top { get; }
+
+    /// <summary>Whether all places are whole numbers, such as steps or epochs.</summary>
+    public bool WholePlaces { get; }
+
+    /// <returns>Null where the panel has no finite value.</returns>
+    public static PanelScale? Of(Panel panel)
+    {
+        var learning = panel.Curves.Where(curve => !curve.Dashed).SelectMany(Finite).ToArray();
+        var all = panel.Curves.SelectMany(Finite).ToArray();
+        if (all.Length == 0) return null;
+        return new PanelScale(learning.Length > 0 ? learning : all, [.. all.Select(point => point.Y)]);
+    }
+
+    /// <summary>A curve's finite points as they are drawn.</summary>
+    public IReadOnlyList<Coordinates> Points(Curve curve) => [.. Finite(curve).Select(point => new Coordinates(point.X, Height(point.Y)))];
+
+    /// <summary>The course of a curve's points: their moving mean, where they are many, else themselves.</summary>
+    /// <remarks>It is taken of the heights: on a logarithmic axis it is the geometric mean, and runs through the middle.</remarks>
+    public IReadOnlyList<Coordinates> Course(Curve curve)
+    {
+        var points = Points(curve);
+        if (curve.Dashed || !Smoothing.IsNoise(points.Count)) return points;
+        var means = Smoothing.MovingMean([.. points.Select(point => point.Y)]);
+        return [.. points.Select((point, index) => new Coordinates(point.X, means[index]))];
+    }
+
+    /// <summary>From a height back to the value that has it.</summary>
+    public double Value(double height) => logarithmic ? Math.Pow(10, height) : height;
+
+    /// <summary>The marks of the upward axis; on a logarithmic one at 1, 2 and 5 times the powers of ten.</summary>
+    public ITickGenerator Ticks(Func<double, string> format)
+    {
+        if (!logarithmic) return new ScottPlot.TickGenerators.NumericAutomatic { LabelFormatter = format };
+        var ticks = new ScottPlot.TickGenerators.NumericManual();
+        var steps = Top - Bottom < 3 ? new[] { 1, 2, 5 } : [1];
+        for (var power = (int)Math.Floor(Bottom); power <= Top; power++)
+        {
+            foreach (var value in steps.Select(step => step * Math.Pow(10, power)))
+                ticks.AddMajor(Height(value), format(value));
+        }
+        return ticks;
+    }
+
+    private double Height(double value) => logarithmic ? Math.Log10(value) : value;
+
+    private static IEnumerable<Coordinates> Finite(Curve curve) =>
+        curve.X.Zip(curve.Y, (x, y) => new Coordinates(x, y)).Where(point => Math.Abs(point.X) < Largest && Math.Abs(point.Y) < Largest);
+
+    private static (double Low, double High) Widened(double low, double high, double part, double atLeast)
+    {
+        var margin = Math.Max((high - low) * part, high > low ? 0 : atLeast);
+        return (low - margin, high + margin);
+    }
+}

@@ -1,0 +1,160 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using Google.Protobuf;
+
+namespace Tessera.Figures;
+
+/// <summary>Writes a TensorBoard event file: scalars and pictures by step.</summary>
+/// <remarks>
+/// The file is a sequence of TFRecords (length, masked CRC-32C of the length, data, masked CRC-32C of the data), each an
+/// <c>Event</c> as in tensorflow/core/util/event.proto, with <c>Summary</c> as in tensorflow/core/framework/summary.proto.
+/// Not for several threads at once.
+/// </remarks>
+public sealed class TensorBoardWriter : IDisposable
+{
+    private const string FileVersion = "brain.Event:2";
+    private readonly FileStream stream;
+    private readonly TimeProvider time;
+
+    /// <summary>Begins a new event file in a folder; files that are there already stay, and TensorBoard reads them as one run.</summary>
+    /// <param name="folder">Made where it is missing.</param>
+    /// <param name="time">Gives the events' time; the system's where null.</param>
+    /// <exception cref="IOException">The file cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be written.</exception>
+    public TensorBoardWriter(string folder, TimeProvider? time = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        this.time = time ?? TimeProvider.System;
+        Directory.CreateDirectory(folder);
+        stream = Create(folder);
+        Write(step: 0, output =>
+        {
+            output.WriteRawTag(Tag(3, WireFormat.WireType.LengthDelimited)); // Event.file_version
+            output.WriteString(FileVersion);
+        });
+    }
+
+    /// <summary>The event file's path.</summary>
+    public string Path => stream.Name;
+
+    /// <summary>Adds a point to a curve.</summary>
+    /// <param name="tag">The curve's name; a slash makes groups (<c>loss/train</c>).</param>
+    /// <param name="value">Stored as a 32-bit number, since the format has no wider one; infinities and NaN are allowed.</param>
+    /// <param name="step">The place on the curve.</param>
+    public void AddScalar(string tag, double value, long step)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(tag);
+        WriteSummary(tag, step, output =>
+        {
+            output.WriteRawTag(Tag(2, WireFormat.WireType.Fixed32)); // Summary.Value.simple_value
+            output.WriteFloat((float)value);
+        });
+    }
+
+    /// <summary>Adds a picture.</summary>
+    /// <param name="tag">The picture's name.</param>
+    /// <param name="png">A PNG file's bytes.</param>
+    /// <param name="height">Its rows.</param>
+    /// <param name="width">Its columns.</param>
+    /// <param name="step">When it was made.</param>
+    /// <exception cref="ArgumentException">The bytes are no PNG, or one of another size.</exception>
+    public void AddImage(string tag, byte[] png, int height, int width, long step)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(tag);
+        var colourSpace = ColourSpace(png, height, width);
+        var image = Encode(output =>
+        {
+            output.WriteRawTag(Tag(1, WireFormat.WireType.Varint)); // Summary.Image.height
+            output.WriteInt32(height);
+            output.WriteRawTag(Tag(2, WireFormat.WireType.Varint)); // Summary.Image.width
+            output.WriteInt32(width);
+            output.WriteRawTag(Tag(3, WireFormat.WireType.Varint)); // Summary.Image.colorspace
+            output.WriteInt32(colourSpace);
+            output.WriteRawTag(Tag(4, WireFormat.WireType.LengthDelimited)); // Summary.Image.encoded_image_string
+            output.WriteBytes(UnsafeByteOperations.UnsafeWrap(png));
+        });
+        WriteSummary(tag, step, output => WriteMessage(output, 4, image)); // Summary.Value.image
+    }
+
+    /// <summary>Hands what was added to the operating system, where TensorBoard sees it.</summary>
+    public void Flush() => stream.Flush();
+
+    /// <summary>Flushes and closes the file.</summary>
+    public void Dispose() => stream.Dispose();
+
+    private FileStream Create(string folder)
+    {
+        // TensorBoard looks for "tfevents" in the name and reads a run's files in the names' order.
+        var seconds = time.GetUtcNow().ToUnixTimeSeconds().ToString("D10", CultureInfo.InvariantCulture);
+        var name = System.IO.Path.Combine(folder, $"events.out.tfevents.{seconds}.{Environment.MachineName}.{Environment.ProcessId}");
+        var number = 0;
+        while (File.Exists($"{name}.{number}")) number++;
+        return new FileStream($"{name}.{number}", FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite);
+    }
+
+    private void WriteSummary(string tag, long step, Action<CodedOutputStream> writeValue)
+    {
+        var value = Encode(output =>
+        {
+            output.WriteRawTag(Tag(1, WireFormat.WireType.LengthDelimited)); // Summary.Value.tag
+            output.WriteString(tag);
+            writeValue(output);
+        });
+        var summary = Encode(output => WriteMessage(output, 1, value)); // Summary.value
+        Write(step, output => WriteMessage(output, 5, summary)); // Event.summary
+    }
+
+    private void Write(long step, Action<CodedOutputStream> writeWhat)
+    {
+        var seconds = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
+        WriteRecord(Encode(output =>
+        {
+            output.WriteRawTag(Tag(1, WireFormat.WireType.Fixed64)); // Event.wall_time
+            output.WriteDouble(seconds);
+            output.WriteRawTag(Tag(2, WireFormat.WireType.Varint)); // Event.step
+            output.WriteInt64(step);
+            writeWhat(output);
+        }));
+    }
+
+    private void WriteRecord(byte[] data)
+    {
+        Span<byte> length = stackalloc byte[sizeof(ulong)];
+        Span<byte> checksum = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteInt64LittleEndian(length, data.Length);
+        stream.Write(length);
+        BinaryPrimitives.WriteUInt32LittleEndian(checksum, Crc32C.Masked(length));
+        stream.Write(checksum);
+        stream.Write(data);
+        BinaryPrimitives.WriteUInt32LittleEndian(checksum, Crc32C.Masked(data));
+        stream.Write(checksum);
+    }
+
+    /// <summary>The value of Summary.Image.colorspace for a PNG's colour type, after its signature and size have been checked.</summary>
+    private static int ColourSpace(ReadOnlySpan<byte> png, int height, int width)
+    {
+        const int HeaderEnd = 26; // signature, chunk length, "IHDR", width, height, depth, colour type
+        if (png.Length < HeaderEnd || !png.StartsWith<byte>([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]))
+            throw new ArgumentException("The picture is not a PNG.", nameof(png));
+        var (actualWidth, actualHeight) = (BinaryPrimitives.ReadInt32BigEndian(png[16..]), BinaryPrimitives.ReadInt32BigEndian(png[20..]));
+        if ((actualWidth, actualHeight) != (width, height))
+            throw new ArgumentException($"The PNG is {actualWidth} × {actualHeight}, not {width} × {height} as said.", nameof(png));
+        return png[25] switch { 0 => 1, 4 => 2, 6 => 4, _ => 3 }; // grey, grey and alpha, RGBA, RGB or palette
+    }
+
+    private static void WriteMessage(CodedOutputStream output, int field, byte[] message)
+    {
+        output.WriteRawTag(Tag(field, WireFormat.WireType.LengthDelimited));
+        output.WriteBytes(UnsafeByteOperations.UnsafeWrap(message));
+    }
+
+    private static byte[] Encode(Action<CodedOutputStream> write)
+    {
+        using var bytes = new MemoryStream();
+        using (var output = new CodedOutputStream(bytes, leaveOpen: true)) write(output);
+        return bytes.ToArray();
+    }
+
+    /// <summary>A field's number and wire type in one byte, which is enough up to field 15.</summary>
+    private static byte Tag(int field, WireFormat.WireType type) => (byte)WireFormat.MakeTag(field, type);
+}
