@@ -1,3 +1,4 @@
+using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
@@ -75,16 +76,16 @@ public sealed class SafetensorsProperties : IDisposable
     /// <summary>A valid file with one to four pieces cut out, or replaced by something that JSON or the format cares for.</summary>
     private static Arbitrary<byte[]> Mutations()
     {
-        var piece = Gen.OneOf(
-            ArbMap.Default.GeneratorFor<byte>().Select(value => new[] { value }),
-            Gen.Elements(
-                    "{", "}", "[", "]", ",", ":", "\"", "0", "9", "-", "e", "\\u", "F64", "12", "[0,12]", "4294967296", "🙂", "a", "b", "__metadata__", "null")
-                .Select(System.Text.Encoding.UTF8.GetBytes));
+        var anyByte = ArbMap.Default.GeneratorFor<byte>().Select(value => new[] { value });
+        var digit = Gen.Elements("0123456789".ToCharArray()).Select(value => new[] { (byte)value });
+        var token = Gen.Elements("{", "}", "[", "]", ",", ":", "\"", "-", "e", "\\u", "F64", "12", "[0,12]", "4294967296", "🙂", "__metadata__", "null")
+            .Select(Encoding.UTF8.GetBytes);
+        var piece = Gen.Frequency((1, anyByte), (8, digit), (4, token), (1, Gen.Constant(Array.Empty<byte>())));
         var change = from at in Gen.Choose(0, 1_000_000)
-                     from removed in Gen.Choose(0, 3)
-                     from inserted in Gen.OneOf(Gen.Constant(Array.Empty<byte>()), piece)
-                     from keepLength in Gen.Elements(true, false)
-                     select new Change(at, removed, inserted, keepLength);
+                     from inserted in piece
+                     from removed in Gen.Frequency((3, Gen.Constant(inserted.Length)), (1, Gen.Choose(0, 3)))
+                     from fixHeaderLength in Gen.Frequency((4, Gen.Constant(true)), (1, Gen.Constant(false)))
+                     select new Change(at, removed, inserted, fixHeaderLength);
         return (from valid in Gen.Elements(SafetensorsBytes.TwoTensors, SafetensorsBytes.FromPython)
                 from count in Gen.Choose(1, 4)
                 from changes in Gen.ListOf(change, count)
