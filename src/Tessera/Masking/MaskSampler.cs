@@ -1,0 +1,80 @@
+using Tessera.Models;
+using Tessera.Randomness;
+using static TorchSharp.torch;
+
+namespace Tessera.Masking;
+
+/// <summary>Draws, for each picture by itself, which patches are hidden and which mask token stands for each.</summary>
+public sealed class MaskSampler
+{
+    private readonly MaskingStrategy strategy;
+    private readonly int rows, columns, unitSide, hiddenUnits, maskTokens;
+    private readonly ulong seed;
+
+    /// <summary>Prepares masks for a model.</summary>
+    /// <param name="options">Ratio, strategy and unit.</param>
+    /// <param name="model">The grid of patches, and the size of the set of mask tokens.</param>
+    /// <param name="seed">Masks are a function of (seed, epoch, picture's index).</param>
+    /// <exception cref="ArgumentException">The options do not fit the pictures; every fault is named.</exception>
+    public MaskSampler(MaskOptions options, MaskedAutoencoderOptions model, ulong seed)
+    {
+        var encoder = model.Encoder;
+        var faults = options.Faults(encoder.ImageHeight, encoder.ImageWidth, encoder.PatchSize).ToList();
+        if (faults.Count > 0) throw new ArgumentException(string.Join("; ", faults), nameof(options));
+
+        strategy = MaskingStrategy.Named[options.Masking];
+        unitSide = (options.Unit ?? encoder.PatchSize) / encoder.PatchSize;
+        (rows, columns) = (encoder.GridHeight / unitSide, encoder.GridWidth / unitSide);
+        hiddenUnits = Math.Clamp((int)Math.Round(options.Ratio * rows * columns, MidpointRounding.AwayFromZero), 1, rows * columns - 1);
+        maskTokens = model.MaskTokens;
+        this.seed = seed;
+        Patches = encoder.Patches;
+        Hidden = hiddenUnits * unitSide * unitSide;
+    }
+
+    /// <summary>Patches of a picture, N.</summary>
+    public int Patches { get; }
+
+    /// <summary>
+    /// Hidden patches Nh, the same for every picture: the ratio times the number of units, rounded to the nearest whole number
+    /// (halves up), at least one unit and at most all but one.
+    /// </summary>
+    public int Hidden { get; }
+
+    /// <summary>Visible patches Nv = N − Nh.</summary>
+    public int Visible => Patches - Hidden;
+
+    /// <summary>Draws the masks of a batch.</summary>
+    /// <param name="pictures">The pictures' indices in their data set.</param>
+    /// <param name="epoch">The epoch; evaluation uses 0.</param>
+    /// <returns>A mask on the CPU; the caller disposes it.</returns>
+    public PatchMask Draw(ReadOnlySpan<int> pictures, int epoch)
+    {
+        var visible = new long[pictures.Length * Visible];
+        var hidden = new long[pictures.Length * Hidden];
+        var tokens = new long[hidden.Length];
+        for (var i = 0; i < pictures.Length; i++)
+        {
+            DrawPlaces(pictures[i], epoch, visible.AsSpan(i * Visible, Visible), hidden.AsSpan(i * Hidden, Hidden));
+            var random = new CounterRandom(seed, RandomPurpose.MaskTokens, (uint)epoch, (uint)pictures[i]);
+            foreach (ref var token in tokens.AsSpan(i * Hidden, Hidden)) token = random.NextBelow(maskTokens);
+        }
+        return new PatchMask(
+            tensor(visible, [pictures.Length, Visible]), tensor(hidden, [pictures.Length, Hidden]), tensor(tokens, [pictures.Length, Hidden]));
+    }
+
+    private void DrawPlaces(int picture, int epoch, Span<long> visible, Span<long> hidden)
+    {
+        Span<bool> units = rows * columns <= 1024 ? stackalloc bool[rows * columns] : new bool[rows * columns];
+        units.Clear();
+        var random = new CounterRandom(seed, RandomPurpose.Mask, (uint)epoch, (uint)picture);
+        strategy.Hide(units, rows, columns, hiddenUnits, ref random);
+
+        var (seen, masked, width) = (0, 0, columns * unitSide);
+        for (var place = 0; place < Patches; place++)
+        {
+            if (units[place / width / unitSide * columns + place % width / unitSide]) hidden[masked++] = place;
+            else visible[seen++] = place;
+        }
+    }
+}

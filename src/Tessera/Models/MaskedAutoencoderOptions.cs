@@ -1,0 +1,41 @@
+namespace Tessera.Models;
+
+/// <summary>The shape of a masked autoencoder: an encoder, and what is built round it.</summary>
+public sealed record MaskedAutoencoderOptions
+{
+    /// <summary>The encoder, which is what remains after pretraining.</summary>
+    public VisionTransformerOptions Encoder { get; init; } = new();
+
+    /// <summary>Where mask tokens join. Before the encoder, so that it meets them in training.</summary>
+    public MaskPlacement Placement { get; init; } = MaskPlacement.Encoder;
+
+    /// <summary>Size K of the set of learnable mask tokens; each masked place draws one. 1 is the MAE paper's single token.</summary>
+    public int MaskTokens { get; init; } = 16;
+
+    /// <summary>Decoder width Dd.</summary>
+    public int DecoderWidth { get; init; } = 128;
+
+    /// <summary>Decoder blocks.</summary>
+    public int DecoderDepth { get; init; } = 2;
+
+    /// <summary>Decoder heads.</summary>
+    public int DecoderHeads { get; init; } = 4;
+
+    /// <summary>What is restored. Raw pixels, since their pictures can be looked at.</summary>
+    public ReconstructionTarget Target { get; init; } = ReconstructionTarget.Pixels;
+
+    /// <summary>Which patches the loss looks at.</summary>
+    public LossPlaces LossOn { get; init; } = LossPlaces.Masked;
+
+    /// <summary>Everything that is wrong with these options, a sentence each; empty when they can be built.</summary>
+    public IEnumerable<string> Faults()
+    {
+        foreach (var fault in Encoder.Faults()) yield return fault;
+        if (MaskTokens < 1) yield return $"the number of mask tokens is {MaskTokens}: it must be at least 1";
+        if (DecoderDepth < 1) yield return $"the decoder depth is {DecoderDepth}: it must be at least 1";
+        if (DecoderHeads < 1 || DecoderWidth < 1 || DecoderWidth % DecoderHeads != 0)
+            yield return $"the decoder width {DecoderWidth} must be a multiple of the number of decoder heads {DecoderHeads}";
+        if (Encoder.Positions == PositionEmbedding.SinCos && Placement == MaskPlacement.Decoder && DecoderWidth % 4 != 0)
+            yield return $"the decoder width {DecoderWidth} must be a multiple of 4 for sine-cosine positions";
+    }
+}

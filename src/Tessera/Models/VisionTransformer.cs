@@ -1,0 +1,89 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Tessera.Models;
+
+/// <summary>Vision Transformer encoder: patches to tokens. It knows nothing of masking.</summary>
+/// <remarks>Dosovitskiy et al. 2021 (arXiv:2010.11929). Parameters carry timm's names.</remarks>
+public sealed class VisionTransformer : Module<Tensor, Tensor>
+{
+    private readonly Parameter? cls_token;
+    private readonly PatchProjection patch_embed;
+    private readonly Tensor pos_embed; // (1, N, D), or (1, N + 1, D) with a class token: a parameter when learned, else a buffer
+    private readonly ModuleList<TransformerBlock> blocks;
+    private readonly LayerNorm norm;
+
+    /// <summary>Builds the encoder; its weights are drawn by <see cref="WeightInitialization"/>.</summary>
+    /// <exception cref="ArgumentException">The options cannot be built; every fault is named.</exception>
+    public VisionTransformer(VisionTransformerOptions options) : base(nameof(VisionTransformer))
+    {
+        var faults = options.Faults().ToList();
+        if (faults.Count > 0) throw new ArgumentException(string.Join("; ", faults), nameof(options));
+
+        Options = options;
+        patch_embed = new PatchProjection(options);
+        cls_token = options.ClassToken ? new Parameter(zeros(1, 1, options.Width)) : null;
+        pos_embed = MakePositions(options);
+        blocks = [];
+        for (var i = 0; i < options.Depth; i++) blocks.Add(new TransformerBlock(options.Width, options.Heads, options.MlpRatio));
+        norm = LayerNorm(options.Width, TransformerBlock.NormEpsilon);
+        RegisterComponents();
+    }
+
+    /// <summary>The shape this model was built with.</summary>
+    public VisionTransformerOptions Options { get; }
+
+    /// <summary>Encodes whole pictures.</summary>
+    /// <param name="images">(B, C, H, W), normalised as in training</param>
+    /// <returns>(B, N, D), or (B, N + 1, D) with the class token first</returns>
+    public override Tensor forward(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = Embed(Patches.Cut(images, Options.PatchSize)) + PatchPositions(); // (B, N, D)
+        return Encode(tokens).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Projects patches into the embedding space, without positions.</summary>
+    /// <param name="patches">(B, n, p·p·C)</param>
+    /// <returns>(B, n, D)</returns>
+    public Tensor Embed(Tensor patches) => patch_embed.call(patches);
+
+    /// <summary>The position embedding of the given places.</summary>
+    /// <param name="places">(B, n), int64, in raster order from 0</param>
+    /// <returns>(B, n, D)</returns>
+    public Tensor PositionsAt(Tensor places)
+    {
+        using var scope = NewDisposeScope();
+        return PatchPositions()[0].index_select(0, places.reshape(-1))
+            .reshape(places.shape[0], places.shape[1], Options.Width)
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Runs the blocks over tokens that have their positions already; a class token is put before them.</summary>
+    /// <param name="tokens">(B, n, D)</param>
+    /// <returns>(B, n, D), or (B, n + 1, D) with the class token first</returns>
+    public Tensor Encode(Tensor tokens)
+    {
+        using var scope = NewDisposeScope();
+        if (cls_token is not null)
+        {
+            var first = (cls_token + pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width);
+            tokens = cat([first, tokens], dim: 1); // (B, n + 1, D)
+        }
+        foreach (var block in blocks) tokens = block.call(tokens);
+        return norm.call(tokens).MoveToOuterDisposeScope();
+    }
+
+    private Tensor PatchPositions() => Options.ClassToken ? pos_embed.narrow(1, 1, Options.Patches) : pos_embed.alias();
+
+    internal static Tensor MakePositions(VisionTransformerOptions options)
+    {
+        var extra = options.ClassToken ? 1 : 0;
+        if (options.Positions == PositionEmbedding.Learned)
+            return new Parameter(zeros(1, options.Patches + extra, options.Width));
+        var grid = SinCosPositions.Make(options.GridHeight, options.GridWidth, options.Width);
+        if (extra == 0) return grid;
+        using (grid) return cat([zeros(1, 1, options.Width), grid], dim: 1); // the class token's position is zero
+    }
+}

@@ -1,0 +1,70 @@
+namespace Tessera.Models;
+
+/// <summary>The shape of a Vision Transformer. Presets are in <see cref="VisionTransformerPreset"/>.</summary>
+public sealed record VisionTransformerOptions
+{
+    /// <summary>Channels of a picture: 1 (grey) or 3 (RGB).</summary>
+    public int Channels { get; init; } = 3;
+
+    /// <summary>Height of a picture in pixels, a multiple of the patch.</summary>
+    public int ImageHeight { get; init; } = 64;
+
+    /// <summary>Width of a picture in pixels, a multiple of the patch.</summary>
+    public int ImageWidth { get; init; } = 64;
+
+    /// <summary>Side of the square patch in pixels. 8 gives 64 tokens at 64 pixels.</summary>
+    public int PatchSize { get; init; } = 8;
+
+    /// <summary>Width D of a token.</summary>
+    public int Width { get; init; } = 192;
+
+    /// <summary>Number of transformer blocks.</summary>
+    public int Depth { get; init; } = 12;
+
+    /// <summary>Attention heads; they share the width equally.</summary>
+    public int Heads { get; init; } = 3;
+
+    /// <summary>The MLP's hidden width as a multiple of <see cref="Width"/>.</summary>
+    public int MlpRatio { get; init; } = 4;
+
+    /// <summary>How places are told apart. Sines and cosines need no training and can be made for any grid.</summary>
+    public PositionEmbedding Positions { get; init; } = PositionEmbedding.SinCos;
+
+    /// <summary>Whether a learned class token stands before the patches. Off: the mean of the patches describes a picture as well.</summary>
+    public bool ClassToken { get; init; }
+
+    /// <summary>Rows of patches.</summary>
+    public int GridHeight => ImageHeight / PatchSize;
+
+    /// <summary>Columns of patches.</summary>
+    public int GridWidth => ImageWidth / PatchSize;
+
+    /// <summary>Number of patches N.</summary>
+    public int Patches => GridHeight * GridWidth;
+
+    /// <summary>Values in one patch: side × side × channels.</summary>
+    public int PatchValues => PatchSize * PatchSize * Channels;
+
+    /// <summary>Everything that is wrong with these options, a sentence each; empty when they can be built.</summary>
+    public IEnumerable<string> Faults()
+    {
+        if (Channels is not (1 or 3)) yield return $"channels is {Channels}: it must be 1 or 3";
+        if (PatchSize < 1) yield return $"the patch size is {PatchSize}: it must be at least 1";
+        else
+        {
+            foreach (var fault in SideFaults("height", ImageHeight).Concat(SideFaults("width", ImageWidth))) yield return fault;
+        }
+        if (Depth < 1) yield return $"the depth is {Depth}: it must be at least 1";
+        if (MlpRatio < 1) yield return $"the MLP ratio is {MlpRatio}: it must be at least 1";
+        if (Heads < 1 || Width < 1 || Width % Heads != 0) yield return $"the width {Width} must be a multiple of the number of heads {Heads}";
+        if (Positions == PositionEmbedding.SinCos && Width % 4 != 0) yield return $"the width {Width} must be a multiple of 4 for sine-cosine positions";
+    }
+
+    private IEnumerable<string> SideFaults(string name, int side)
+    {
+        if (side >= PatchSize && side % PatchSize == 0) yield break;
+        var below = side / PatchSize * PatchSize;
+        var sizes = below > 0 ? $"{below} and {below + PatchSize}" : $"{PatchSize}";
+        yield return $"the image {name} {side} is not a multiple of the patch size {PatchSize}: the nearest that work are {sizes}";
+    }
+}

@@ -1,0 +1,20 @@
+namespace Tessera.Randomness;
+
+/// <summary>What a random draw is for; draws for different purposes never meet. The numbers are part of what makes a run repeat itself.</summary>
+public enum RandomPurpose : uint
+{
+    /// <summary>First weights.</summary>
+    Weights = 1,
+
+    /// <summary>The order of pictures in an epoch.</summary>
+    Shuffle = 2,
+
+    /// <summary>Crop and flip of a picture.</summary>
+    Augmentation = 3,
+
+    /// <summary>Which patches of a picture are hidden.</summary>
+    Mask = 4,
+
+    /// <summary>Which mask token stands at each hidden place.</summary>
+    MaskTokens = 5,
+}

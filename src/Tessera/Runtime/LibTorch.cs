@@ -1,0 +1,151 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Tessera.Runtime;
+
+/// <summary>Loads libtorch and TorchSharp's native half, before any TorchSharp type is used.</summary>
+/// <remarks>
+/// Two things need care. TorchSharp 0.107.0's Linux library requires the symbol version GLIBCXX_3.4.32, which the C++ runtime
+/// of Debian 12 and Ubuntu 22.04 lacks; its one symbol there is a marker that is never called, so the requirement is made
+/// weak in a copy that lives in memory. And libtorch can come from elsewhere than the build: from the folder named in
+/// <c>TESSERA_LIBTORCH</c>, for example a Python installation's <c>torch/lib</c>, for the CPU or for CUDA.
+/// </remarks>
+public static class LibTorch
+{
+    /// <summary>The environment variable that names a folder of libtorch's libraries.</summary>
+    public const string FolderVariable = "TESSERA_LIBTORCH";
+
+    /// <summary>The libtorch version that TorchSharp was built for.</summary>
+    public const string ExpectedVersion = "2.10";
+
+    private const string NewerCxxVersion = "GLIBCXX_3.4.32";
+    private static readonly Lock Gate = new();
+    private static bool loaded;
+
+    /// <summary>Loads libtorch once; later calls do nothing.</summary>
+    /// <exception cref="LibTorchException">A library is missing, or does not fit; the message says what to do.</exception>
+    public static void Load()
+    {
+        lock (Gate)
+        {
+            if (loaded) return;
+            LoadFrom(Environment.GetEnvironmentVariable(FolderVariable));
+            loaded = true;
+        }
+    }
+
+    // TorchSharp's own loader runs in a static constructor and names the wrong cause, so ours must come first:
+    // when the TorchSharp assembly is loaded, none of its code has run yet. `tessera --help` never gets there.
+    [ModuleInitializer]
+    [System.Diagnostics.CodeAnalysis.SuppressMessage("Usage", "CA2255", Justification = "It must run before any use of TorchSharp.")]
+    internal static void LoadWithTorchSharp() =>
+        AppDomain.CurrentDomain.AssemblyLoad += (_, e) =>
+        {
+            if (e.LoadedAssembly.GetName().Name == "TorchSharp") Load();
+        };
+
+    private static void LoadFrom(string? folder)
+    {
+        if (!string.IsNullOrEmpty(folder) && !Directory.Exists(folder))
+            throw new LibTorchException($"{FolderVariable} names {folder}, which is not a folder: set it to a folder that holds {FileName("torch_cpu")}, or unset it.");
+
+        var folders = string.IsNullOrEmpty(folder) ? NativeFolders() : [folder];
+        foreach (var library in new[] { "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch" })
+        {
+            var path = Find(folders, FileName(library));
+            if (path is not null) LoadLibrary(path, folder);
+            else if (!library.Contains("cuda", StringComparison.Ordinal)) throw Missing(FileName(library), folder);
+        }
+
+        var binding = Find(NativeFolders(), FileName("LibTorchSharp"))
+            ?? throw new LibTorchException($"{FileName("LibTorchSharp")} is not beside the program: build or install it again.");
+        if (NativeLibrary.TryLoad(binding, out _)) return;
+        if (OperatingSystem.IsLinux()) LoadWithoutNewerCxxVersion(binding, folder);
+        else LoadLibrary(binding, folder);
+    }
+
+    private static void LoadWithoutNewerCxxVersion(string binding, string? folder)
+    {
+        var image = File.ReadAllBytes(binding);
+        try
+        {
+            ElfSymbolVersions.MakeOptional(image, NewerCxxVersion);
+        }
+        catch (ElfFormatException e)
+        {
+            throw new LibTorchException($"{binding} does not load and cannot be mended ({e.Message}): build or install Tessera again.", e);
+        }
+
+        // A file that exists in memory alone: nothing on the disk changes, and nothing is left behind. The handle stays
+        // open for good, since a debugger or profiler reads the library by that name.
+        var descriptor = memfd_create("libLibTorchSharp.so", 0);
+        if (descriptor < 0)
+            throw new LibTorchException($"The system refused a file in memory (error {Marshal.GetLastPInvokeError()}), which loading TorchSharp needs on a C++ runtime older than GCC 13's: use a newer system, or allow memfd_create.");
+        var file = new SafeFileHandle(descriptor, ownsHandle: false);
+        RandomAccess.Write(file, image, 0);
+        LoadLibrary($"/proc/self/fd/{descriptor}", folder, binding);
+    }
+
+    private static void LoadLibrary(string path, string? folder, string? name = null)
+    {
+        try
+        {
+            NativeLibrary.Load(path);
+        }
+        catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+        {
+            var advice = folder is null
+                ? "build or install Tessera again"
+                : $"{FolderVariable} ({folder}{VersionIn(folder)}) must hold libtorch {ExpectedVersion}, for which TorchSharp 0.107.0 is built";
+            throw new LibTorchException($"{name ?? path} does not load ({Reason(e)}): {advice}.", e);
+        }
+    }
+
+    private static LibTorchException Missing(string file, string? folder) => new(folder is null
+        ? $"{file} is not beside the program: this build has no libtorch of its own (-p:TesseraLibTorch=none), so set {FolderVariable} to a folder that has it, such as a Python installation's torch/lib."
+        : $"{FolderVariable} names {folder}, which lacks {file}: set it to libtorch's lib folder, such as a Python installation's torch/lib.");
+
+    // Python's torch writes its version beside the lib folder.
+    private static string VersionIn(string folder)
+    {
+        var file = Path.Combine(folder, "..", "version.py");
+        if (!File.Exists(file)) return "";
+        var line = File.ReadLines(file).FirstOrDefault(l => l.StartsWith("__version__", StringComparison.Ordinal));
+        return line is null ? "" : $", torch {line.Split('\'', '"').ElementAtOrDefault(1)}";
+    }
+
+    private static string Reason(Exception e)
+    {
+        var lines = e.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return lines.FirstOrDefault(l => l.Contains("undefined symbol", StringComparison.Ordinal)
+            || l.Contains("not found", StringComparison.Ordinal) || l.Contains("cannot open", StringComparison.Ordinal)) ?? lines[0];
+    }
+
+    private static IReadOnlyList<string> NativeFolders()
+    {
+        var searched = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "";
+        return
+        [
+            AppContext.BaseDirectory,
+            Path.Combine(AppContext.BaseDirectory, "runtimes", RuntimeInformation.RuntimeIdentifier, "native"),
+            Path.Combine(AppContext.BaseDirectory, "runtimes", PortableIdentifier(), "native"),
+            .. searched.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries),
+        ];
+    }
+
+    private static string PortableIdentifier()
+    {
+        var system = OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux";
+        return $"{system}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
+    }
+
+    private static string? Find(IReadOnlyList<string> folders, string file) =>
+        folders.Select(f => Path.Combine(f, file)).FirstOrDefault(File.Exists);
+
+    private static string FileName(string library) =>
+        OperatingSystem.IsWindows() ? $"{library}.dll" : OperatingSystem.IsMacOS() ? $"lib{library}.dylib" : $"lib{library}.so";
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int memfd_create([MarshalAs(UnmanagedType.LPUTF8Str)] string name, uint flags);
+}
