@@ -1,0 +1,69 @@
+using Tessera.Imaging;
+using Tessera.Masking;
+using Tessera.Models;
+using Tessera.Training;
+using static TorchSharp.torch;
+
+namespace Tessera.Evaluation;
+
+/// <summary>Measures a model's reconstructions of pictures it has not been trained on.</summary>
+public static class ReconstructionEvaluation
+{
+    /// <summary>Restores the pictures and compares.</summary>
+    /// <param name="model">The model, on its device.</param>
+    /// <param name="normalization">How its pictures are standardised.</param>
+    /// <param name="images">Packed pictures of the model's size.</param>
+    /// <param name="pictures">Which of them.</param>
+    /// <param name="masks">Draws the masks, those of epoch 0: the same for every model.</param>
+    /// <param name="batchSize">Pictures a forward pass.</param>
+    /// <param name="device">The model's device.</param>
+    /// <param name="progress">Told the number of pictures done.</param>
+    /// <param name="cancellation">Ends the evaluation early.</param>
+    /// <exception cref="OperationCanceledException">It was ended early.</exception>
+    public static ReconstructionReport Run(
+        MaskedAutoencoder model, PixelNormalization normalization, PackedImages images, ReadOnlyMemory<int> pictures, MaskSampler masks,
+        int batchSize, Device device, IProgress<int>? progress = null, CancellationToken cancellation = default)
+    {
+        var encoder = model.Options.Encoder;
+        using var quiet = inference_mode();
+        using var baselines = new Baselines(encoder.GridHeight, encoder.GridWidth, device);
+        var (restored, mean, distance) = (new Tally(), new Tally(), new Tally());
+        var (loss, done) = (0.0, 0);
+        foreach (var batch in new BatchLoader(images, masks).Load(pictures, batchSize, epoch: 0))
+        {
+            using var owned = batch;
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var mask = batch.Mask.To(device);
+            var restoration = Restoration.Of(model, normalization, batch.Images.to(device), mask);
+            var visible = Patches.Pick(Patches.Cut(restoration.Original, encoder.PatchSize), mask.Visible);
+
+            restored.Add(restoration.Pasted, restoration);
+            mean.Add(Fill(Baselines.VisibleMean(visible, mask, encoder.Channels)), restoration);
+            distance.Add(Fill(baselines.InverseDistance(visible, mask, encoder.Channels)), restoration);
+            loss += restoration.Loss.item<float>() * batch.Pictures.Length;
+            done += batch.Pictures.Length;
+            progress?.Report(done);
+
+            Tensor Fill(Tensor hidden) =>
+                Patches.Join(mask.ToRasterOrder(cat([visible, hidden], dim: 1)), encoder.PatchSize, encoder.GridHeight);
+        }
+        return new ReconstructionReport(done, loss / done, restored.Quality, mean.Quality, distance.Quality,
+            model.Options.Target == ReconstructionTarget.NormalizedPixels);
+    }
+
+    private sealed class Tally
+    {
+        private double squaredError, similarity, pixels;
+
+        public ReconstructionQuality Quality => new(-10 * Math.Log10(squaredError / pixels), similarity / pixels);
+
+        public void Add(Tensor pasted, Restoration truth)
+        {
+            var hidden = truth.HiddenPixels.expand_as(pasted);
+            squaredError += ((pasted - truth.Original).pow_(2) * hidden).sum(type: ScalarType.Float64).item<double>();
+            similarity += (StructuralSimilarity.Map(pasted, truth.Original) * hidden).sum(type: ScalarType.Float64).item<double>();
+            pixels += hidden.sum(type: ScalarType.Float64).item<double>();
+        }
+    }
+}

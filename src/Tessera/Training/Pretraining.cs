@@ -1,0 +1,239 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Tessera.Evaluation;
+using Tessera.Imaging;
+using Tessera.Masking;
+using Tessera.Models;
+using Tessera.Runtime;
+using Tessera.Weights;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Training;
+
+/// <summary>Pretrains a masked autoencoder on packed pictures, in a run directory.</summary>
+/// <remarks>
+/// A run is a function of its options and pictures. It can be stopped at any instant and resumed from its last checkpoint, and then
+/// ends with the same weights, bit for bit, as a run that was never stopped (on one machine and device, with one number of threads).
+/// </remarks>
+public sealed partial class Pretraining : IDisposable
+{
+    private readonly RunDirectory run;
+    private readonly PretrainOptions options;
+    private readonly PackedImages images;
+    private readonly IProgress<PretrainProgress>? progress;
+    private readonly ILogger logger;
+
+    private readonly Device device;
+    private readonly DataSplit split;
+    private readonly int[] evaluated;
+    private readonly MaskedAutoencoder model;
+    private readonly PixelNormalization normalization;
+    private readonly AdamW optimizer;
+    private readonly LearningRateSchedule schedule;
+    private readonly MaskSampler masks;
+    private readonly Augmentation augmentation;
+    private readonly BatchLoader loader;
+    private readonly MetricsLog metrics;
+    private readonly Figures.TensorBoardWriter board;
+
+    private readonly Stopwatch wall = Stopwatch.StartNew(), interval = new();
+    private readonly int stepsPerEpoch;
+    private readonly long firstStep;
+    private readonly List<Tensor> pending = []; // losses of steps that have not been read yet
+    private long step, readStep, savedStep;
+
+    /// <summary>Prepares a run, and brings it to its newest checkpoint where it has one.</summary>
+    /// <param name="run">Its directory, new or begun.</param>
+    /// <param name="options">Its options.</param>
+    /// <param name="images">Its pictures, packed at the options' size.</param>
+    /// <param name="progress">Told after each step, on the training thread.</param>
+    /// <param name="logger">Told what happens, in words.</param>
+    /// <exception cref="PretrainOptionsException">The options cannot be run on these pictures; every fault is named.</exception>
+    /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    /// <exception cref="RunDirectoryException">A checkpoint is damaged, or a file cannot be written.</exception>
+    public Pretraining(
+        RunDirectory run, PretrainOptions options, PackedImages images, IProgress<PretrainProgress>? progress = null, ILogger? logger = null)
+    {
+        (this.run, this.options, this.images, this.progress) = (run, options, images, progress);
+        this.logger = logger ?? NullLogger.Instance;
+        split = CheckedSplit(options, images);
+        evaluated = Evaluated();
+        stepsPerEpoch = split.Train.Length / options.EffectiveBatch;
+
+        device = ComputeDevice.Resolve(options.Device);
+        normalization = new PixelNormalization(images.Mean, [.. images.StandardDeviation.Select(d => Math.Max(d, 1.0 / 255))]);
+        var architecture = options.ToModel();
+        model = new MaskedAutoencoder(architecture, options.Seed).to(device);
+        optimizer = new AdamW(model, new AdamWOptions { WeightDecay = options.WeightDecay });
+        var warmup = options.WarmupEpochs ?? options.Epochs * 0.05;
+        schedule = new LearningRateSchedule(
+            options.PeakLearningRate, (long)Math.Round(warmup * stepsPerEpoch), (long)options.Epochs * stepsPerEpoch);
+        masks = new MaskSampler(options.ToMask(), architecture, options.Seed);
+        augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
+        loader = new BatchLoader(images, masks, augmentation);
+
+        step = readStep = savedStep = firstStep = Checkpoint.Restore(run, model, optimizer, images.Fingerprint);
+        metrics = MetricsLog.Open(run, step);
+        board = new Figures.TensorBoardWriter(run.Folder, TimeProvider.System);
+    }
+
+    /// <summary>Optimiser steps made so far.</summary>
+    public long Step => step;
+
+    /// <summary>Checks that these pictures can be trained on with these options.</summary>
+    /// <exception cref="PretrainOptionsException">They cannot; every fault is named.</exception>
+    public static DataSplit CheckedSplit(PretrainOptions options, PackedImages images)
+    {
+        options.Validate();
+        var (height, width) = options.Size;
+        var split = DataSplit.Of(images, options.Limit, options.Seed);
+        var faults = new List<string>();
+        if (images.Shape != new ImageShape(options.Channels, height, width))
+            faults.Add($"the pictures are packed with {images.Shape.Channels} channels at {images.Shape.Height}x{images.Shape.Width}, and the options ask for {options.Channels} at {height}x{width}");
+        if (split.Train.Length < options.EffectiveBatch)
+        {
+            var what = options.Accumulate > 1 ? $"{options.Accumulate} batches of {options.BatchSize} are" : $"a batch of {options.BatchSize} is";
+            faults.Add($"{what} more than the {split.Train.Length} training pictures: use --batch-size {Math.Max(1, split.Train.Length / options.Accumulate)} or less");
+        }
+        return faults.Count == 0 ? split : throw new PretrainOptionsException(faults);
+    }
+
+    /// <summary>Trains to the end of the run.</summary>
+    /// <param name="cancellation">Ends the run after the current step, with a checkpoint.</param>
+    /// <exception cref="OperationCanceledException">The run was ended early; its checkpoint is written.</exception>
+    /// <exception cref="TrainingDivergedException">The loss is no longer finite; the last good checkpoint stands.</exception>
+    /// <exception cref="RunDirectoryException">A file cannot be written; the last good checkpoint stands.</exception>
+    public PretrainSummary Run(CancellationToken cancellation = default)
+    {
+        try
+        {
+            var done = (int)(step / stepsPerEpoch);
+            if (done > 0 && !metrics.Lines.Any(l => l.HeldOut is not null && l.Step == (long)done * stepsPerEpoch)) Evaluate(done, cancellation);
+            for (var epoch = done; epoch < options.Epochs; epoch++)
+            {
+                TrainEpoch(epoch, cancellation);
+                Save();
+                Evaluate(epoch + 1, cancellation);
+            }
+            return Finish();
+        }
+        catch (Exception e) when (e is SafetensorsException)
+        {
+            throw new RunDirectoryException($"{e.Message} {LastGood()}", e);
+        }
+    }
+
+    /// <summary>Frees the model and the optimiser.</summary>
+    public void Dispose()
+    {
+        pending.ForEach(p => p.Dispose());
+        board.Dispose();
+        optimizer.Dispose();
+        model.Dispose();
+    }
+
+    private void TrainEpoch(int epoch, CancellationToken cancellation)
+    {
+        var order = BatchLoader.Shuffled(split.Train, options.Seed, epoch);
+        var skipped = (int)(step - (long)epoch * stepsPerEpoch) * options.EffectiveBatch; // of an epoch that was begun before
+        var pictures = order.AsMemory(skipped, stepsPerEpoch * options.EffectiveBatch - skipped);
+        var batches = 0;
+        interval.Restart();
+        foreach (var batch in loader.Load(pictures, options.BatchSize, epoch))
+        {
+            using (batch) Backward(batch);
+            if (++batches % options.Accumulate != 0) continue;
+
+            if (options.Clip is { } norm) optimizer.Clip(norm);
+            optimizer.Step(schedule.At(step));
+            step++;
+            var ends = step % stepsPerEpoch == 0;
+            var logs = step % options.LogSteps == 0 || ends;
+            if (logs || cancellation.IsCancellationRequested) ReadLosses();
+            Report(epoch + 1, logs);
+            if (cancellation.IsCancellationRequested)
+            {
+                Save();
+                cancellation.ThrowIfCancellationRequested();
+            }
+            if (step % options.CheckpointSteps == 0 && !ends) Save();
+        }
+    }
+
+    private void Backward(Batch batch)
+    {
+        using var scope = NewDisposeScope();
+        using var mask = batch.Mask.To(device);
+        var pixels = augmentation.Apply(batch.Images.to(device), batch.Crops!.to(device));
+        var patches = Patches.Cut(normalization.Standardize(pixels), options.PatchSize);
+        var loss = model.call(patches, mask);
+        (options.Accumulate == 1 ? loss : loss / options.Accumulate).backward();
+        pending.Add(loss.detach().DetachFromDisposeScope());
+    }
+
+    /// <summary>Reads the losses since the last time, the one place where the device is waited for, and logs their mean.</summary>
+    private void ReadLosses()
+    {
+        if (pending.Count == 0) return;
+        using var scope = NewDisposeScope();
+        var losses = stack(pending).cpu().data<float>().ToArray();
+        pending.ForEach(p => p.Dispose());
+        pending.Clear();
+        for (var i = 0; i < losses.Length; i++)
+        {
+            if (float.IsFinite(losses[i])) continue;
+            var bad = readStep + i / options.Accumulate;
+            throw new TrainingDivergedException(
+                $"The loss is {losses[i]} at step {bad + 1}, at a learning rate of {schedule.At(bad):g3}: try a lower --learning-rate, a longer --warmup-epochs, or --clip 1. {LastGood()}");
+        }
+        var line = new MetricsLine(step, Math.Round((double)step / stepsPerEpoch, 4), losses.Average(), schedule.At(step - 1),
+            (step - readStep) * options.EffectiveBatch / interval.Elapsed.TotalSeconds);
+        readStep = step;
+        interval.Restart();
+        metrics.Add(line);
+        board.AddScalar("train/loss", line.Loss!.Value, step);
+        board.AddScalar("train/learning_rate", line.LearningRate!.Value, step);
+        board.AddScalar("train/images_per_second", line.ImagesPerSecond!.Value, step);
+    }
+
+    private void Save()
+    {
+        if (savedStep == step) return;
+        ReadLosses(); // weights behind a loss that is not finite never replace a good checkpoint
+        Checkpoint.Save(run, step, model, optimizer, Describe(), images.Fingerprint);
+        savedStep = step;
+        interval.Restart();
+    }
+
+    private void Report(int epoch, bool isLogStep, int? evaluating = null)
+    {
+        var last = metrics.Lines.LastOrDefault(l => l.Loss is not null);
+        var made = step - firstStep;
+        TimeSpan? left = made > 0 && last is not null ? wall.Elapsed * ((schedule.TotalSteps - step) / (double)made) : null;
+        progress?.Report(new PretrainProgress(epoch, options.Epochs, step, schedule.TotalSteps, last?.Loss,
+            schedule.At(Math.Max(0, step - 1)), last?.ImagesPerSecond, left, evaluating, evaluated.Length, isLogStep));
+    }
+
+    private string LastGood() => RunDirectory.NewestCheckpoint(run.Folder) is { } file
+        ? $"The last good checkpoint is {file}; --resume {run.Folder} goes on from it."
+        : "There is no checkpoint yet.";
+
+    private int[] Evaluated()
+    {
+        var pictures = options.EvaluateLimit is { } limit && limit < split.HeldOut.Length
+            ? BatchLoader.Shuffled(split.HeldOut, options.Seed, epoch: -1)[..limit]
+            : [.. split.HeldOut];
+        Array.Sort(pictures);
+        return pictures;
+    }
+
+    private ModelDescription Describe() => new()
+    {
+        Architecture = model.Options,
+        Normalization = normalization,
+        Mask = options.ToMask(),
+        Training = TrainingFacts(),
+    };
+}

@@ -1,0 +1,124 @@
+using System.Text.Json;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>The folder of one run: options, log, checkpoints, pictures and the result.</summary>
+/// <remarks>
+/// <c>options.json</c>, <c>metrics.jsonl</c>, <c>checkpoints/step-N.safetensors</c>, <c>model.safetensors</c>,
+/// <c>reconstructions/epoch-N.png</c>, <c>curves.png</c>, TensorBoard's event files and <c>summary.json</c>.
+/// </remarks>
+public sealed class RunDirectory
+{
+    private const int KeptCheckpoints = 2; // the newest, and one more should a disk damage it
+    private const string CheckpointFolder = "checkpoints";
+
+    /// <summary>The name of the result within a run's folder.</summary>
+    internal const string ResultFile = "model.safetensors";
+
+    private RunDirectory(string folder) => Folder = folder;
+
+    /// <summary>The folder's full path.</summary>
+    public string Folder { get; }
+
+    /// <summary>The resolved options.</summary>
+    public string OptionsFile => Path.Combine(Folder, "options.json");
+
+    /// <summary>A line a log step and a line an epoch.</summary>
+    public string MetricsFile => Path.Combine(Folder, "metrics.jsonl");
+
+    /// <summary>The result.</summary>
+    public string ModelFile => Path.Combine(Folder, ResultFile);
+
+    /// <summary>Loss and PSNR over the run.</summary>
+    public string CurvesFile => Path.Combine(Folder, "curves.png");
+
+    /// <summary>What came out, in one object.</summary>
+    public string SummaryFile => Path.Combine(Folder, "summary.json");
+
+    /// <summary>The picture of an epoch, counted from 1; 0 is before training.</summary>
+    public string ReconstructionFile(int epoch) => Path.Combine(Folder, "reconstructions", $"epoch-{epoch:D4}.png");
+
+    /// <summary>The checkpoint of a step.</summary>
+    public string CheckpointFile(long step) => Path.Combine(Folder, CheckpointFolder, $"step-{step:D9}.safetensors");
+
+    /// <summary>Makes the folder of a new run and writes its options.</summary>
+    /// <exception cref="RunDirectoryException">It holds a run already, or cannot be written.</exception>
+    public static RunDirectory Create(string folder, PretrainOptions options)
+    {
+        var run = new RunDirectory(Path.GetFullPath(folder));
+        if (File.Exists(run.OptionsFile))
+            throw new RunDirectoryException($"{folder} holds a run already: continue it with --resume {folder}, or choose another --out.");
+        Guard(run.Folder, () =>
+        {
+            Directory.CreateDirectory(Path.Combine(run.Folder, CheckpointFolder));
+            Directory.CreateDirectory(Path.Combine(run.Folder, "reconstructions"));
+            WriteText(run.OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
+        });
+        return run;
+    }
+
+    /// <summary>Opens the folder of a run that was begun before.</summary>
+    /// <exception cref="RunDirectoryException">There is no run, or its options cannot be read.</exception>
+    public static (RunDirectory Run, PretrainOptions Options) Open(string folder)
+    {
+        var run = new RunDirectory(Path.GetFullPath(folder));
+        if (!File.Exists(run.OptionsFile))
+            throw new RunDirectoryException($"{folder} is not a run directory: it has no options.json.");
+        return (run, ReadOptions(run.OptionsFile));
+    }
+
+    /// <summary>Reads options from a file such as a run's options.json; what it leaves out keeps its default.</summary>
+    /// <exception cref="RunDirectoryException">The file cannot be read; the message says where it is wrong.</exception>
+    public static PretrainOptions ReadOptions(string file)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<PretrainOptions>(File.ReadAllText(file), ModelDescription.Json)
+                ?? throw new JsonException("it is null");
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new RunDirectoryException($"{file} cannot be read as options: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The newest checkpoint in a run's folder, or null.</summary>
+    public static string? NewestCheckpoint(string folder) => Checkpoints(folder).LastOrDefault();
+
+    /// <summary>Removes all but the newest checkpoints.</summary>
+    public void PruneCheckpoints()
+    {
+        foreach (var old in Checkpoints(Folder).SkipLast(KeptCheckpoints)) File.Delete(old);
+    }
+
+    /// <summary>Writes a text file beside and renames it over, so that it is never half written.</summary>
+    /// <exception cref="RunDirectoryException">It cannot be written.</exception>
+    public static void WriteText(string file, string text) => Guard(file, () =>
+    {
+        var partial = file + ".partial";
+        File.WriteAllText(partial, text);
+        File.Move(partial, file, overwrite: true);
+    });
+
+    /// <summary>Does something with files, and says in one sentence what could not be written.</summary>
+    internal static void Guard(string what, Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RunDirectoryException($"{what} cannot be written: {e.Message}", e);
+        }
+    }
+
+    private static IEnumerable<string> Checkpoints(string folder)
+    {
+        var checkpoints = Path.Combine(folder, CheckpointFolder);
+        return Directory.Exists(checkpoints)
+            ? Directory.EnumerateFiles(checkpoints, "step-*.safetensors").Order(StringComparer.Ordinal)
+            : [];
+    }
+}
