@@ -5,6 +5,10 @@ namespace Tessera.Evaluation;
 /// <summary>Figures of a reconstruction in words, the same wherever they are shown.</summary>
 public static class ReportText
 {
+    /// <summary>What must be said beside the figures of a model of normalised pixels.</summary>
+    public const string TrueStatistics =
+        "The model restores normalised pixels, so each patch took its mean and deviation from the true one: this is no fair comparison.";
+
     /// <summary>One line for an epoch's end.</summary>
     public static string EpochLine(int epoch, int epochs, ReconstructionReport report) => string.Create(CultureInfo.InvariantCulture,
         $"epoch {epoch}/{epochs}: PSNR {report.Model.Psnr:f2} dB, SSIM {report.Model.Ssim:f3} on hidden patches of {report.Pictures} held-out pictures (inverse-distance weighting {report.InverseDistance.Psnr:f2} dB, mean of visible pixels {report.VisibleMean.Psnr:f2} dB)");
@@ -15,7 +19,7 @@ public static class ReportText
         var text = string.Create(CultureInfo.InvariantCulture,
             $"PSNR {report.Model.Psnr:f2} dB: {report.Model.Psnr - report.InverseDistance.Psnr:+0.00;-0.00} dB against inverse-distance weighting ({report.InverseDistance.Psnr:f2}), {report.Model.Psnr - report.VisibleMean.Psnr:+0.00;-0.00} dB against the mean of the visible pixels ({report.VisibleMean.Psnr:f2})");
         return report.UsesTrueStatistics
-            ? text + "; the model restores normalised pixels, so each patch took its mean and deviation from the true one, and this is not a fair comparison"
+            ? $"{text}. {TrueStatistics}"
             : text;
     }
 }

@@ -22,6 +22,14 @@ public sealed class BatchLoader(PackedImages images, MaskSampler masks, Augmenta
         return order;
     }
 
+    /// <summary>A seeded subset of so many pictures, in ascending order; all where there are no more.</summary>
+    public static int[] Subset(ReadOnlySpan<int> pictures, int? limit, ulong seed)
+    {
+        var subset = limit < pictures.Length ? Shuffled(pictures, seed, epoch: -1)[..limit.Value] : pictures.ToArray();
+        Array.Sort(subset);
+        return subset;
+    }
+
     /// <summary>The pictures in the given order, in batches; the last may be smaller.</summary>
     /// <param name="pictures">Indices into the packed pictures.</param>
     /// <param name="batchSize">Pictures a batch.</param>

@@ -59,7 +59,7 @@ public sealed partial class Pretraining : IDisposable
         (this.run, this.options, this.images, this.progress) = (run, options, images, progress);
         this.logger = logger ?? NullLogger.Instance;
         split = CheckedSplit(options, images);
-        evaluated = Evaluated();
+        evaluated = BatchLoader.Subset(split.HeldOut, options.EvaluateLimit, options.Seed);
         stepsPerEpoch = split.Train.Length / options.EffectiveBatch;
 
         device = ComputeDevice.Resolve(options.Device);
@@ -219,15 +219,6 @@ public sealed partial class Pretraining : IDisposable
     private string LastGood() => RunDirectory.NewestCheckpoint(run.Folder) is { } file
         ? $"The last good checkpoint is {file}; --resume {run.Folder} goes on from it."
         : "There is no checkpoint yet.";
-
-    private int[] Evaluated()
-    {
-        var pictures = options.EvaluateLimit is { } limit && limit < split.HeldOut.Length
-            ? BatchLoader.Shuffled(split.HeldOut, options.Seed, epoch: -1)[..limit]
-            : [.. split.HeldOut];
-        Array.Sort(pictures);
-        return pictures;
-    }
 
     private ModelDescription Describe() => new()
     {

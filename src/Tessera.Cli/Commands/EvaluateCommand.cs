@@ -1,0 +1,66 @@
+using System.CommandLine;
+using Tessera.Cli.Console;
+using Tessera.Evaluation;
+using Tessera.Imaging;
+using Tessera.Runtime;
+using Tessera.Training;
+using Tessera.Weights;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera evaluate</c>: how good a model is.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Build(Terminal terminal)
+    {
+        var command = new Command("evaluate", "Measure how good a model is.");
+        command.Add(Reconstruction(terminal));
+        return command;
+    }
+
+    private static Command Reconstruction(Terminal terminal)
+    {
+        var command = new Command("reconstruction", """
+            Restore held-out pictures and compare PSNR and SSIM of the hidden patches with what learning nothing gives.
+
+            Example:
+              tessera evaluate reconstruction --model runs/pictures --data pictures/
+            """);
+        var model = CommonOptions.Model();
+        var data = CommonOptions.Data();
+        var cache = CommonOptions.Cache();
+        var device = CommonOptions.Device();
+        var limit = new Option<int?>("--limit") { Description = "Restore so many held-out pictures [default: all]", HelpName = "N" };
+        var batch = new Option<int>("--batch-size") { Description = "Pictures a forward pass", DefaultValueFactory = _ => 128, HelpName = "N" };
+        var masks = new MaskOptionSet();
+        foreach (var option in new Option[] { model, data, limit, batch, device, cache }) command.Add(option);
+        masks.AddTo(command);
+
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(batch) < 1 || parsed.GetValue(limit) < 1) throw new UsageException("--batch-size and --limit must be at least 1.");
+            var target = ComputeDevice.Resolve(parsed.GetValue(device)!);
+            using var signals = new InterruptSignals();
+            using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
+            var encoder = loaded.Description.Architecture.Encoder;
+            var sampler = masks.Sampler(parsed, loaded.Description);
+            using var images = ProgressBar.Pack(terminal, progress => PackedImages.OpenOrPack(parsed.GetValue(data)!,
+                new ImageShape(encoder.Channels, encoder.ImageHeight, encoder.ImageWidth), parsed.GetValue(cache)!, progress, signals.Token));
+            BrokenPictures.Tell(terminal, images.Broken);
+
+            var seed = masks.Seed(parsed, loaded.Description);
+            var pictures = BatchLoader.Subset(DataSplit.Of(images, limit: null, seed).HeldOut, parsed.GetValue(limit), seed);
+            var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
+                loaded.Model, loaded.Description.Normalization, images, pictures, sampler, parsed.GetValue(batch), target,
+                new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
+            terminal.Say($"{report.Pictures} held-out pictures of {images.SourceLocation}, {sampler.Hidden} of {sampler.Patches} patches hidden");
+            terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
+            foreach (var (name, quality) in new[] { ("restored", report.Model), ("inverse-distance weighting", report.InverseDistance), ("mean of visible pixels", report.VisibleMean) })
+                terminal.Say(FormattableString.Invariant($"  {name,-28} {quality.Psnr,9:f2} {quality.Ssim,7:f3}"));
+            if (report.UsesTrueStatistics) terminal.Say(ReportText.TrueStatistics);
+            terminal.Result(report);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}

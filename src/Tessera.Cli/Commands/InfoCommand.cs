@@ -1,0 +1,42 @@
+using System.CommandLine;
+using Tessera.Cli.Console;
+using Tessera.Weights;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera info</c>: what a model is. It reads the file's header alone, without libtorch.</summary>
+internal static class InfoCommand
+{
+    public static Command Build(Terminal terminal)
+    {
+        var command = new Command("info", """
+            Say what a model is: architecture, parameters, how it was trained.
+
+            Example:
+              tessera info runs/pictures
+            """);
+        var path = new Argument<string>("MODEL") { Description = "A run directory or a .safetensors file" };
+        command.Add(path);
+        command.SetAction(parsed =>
+        {
+            var info = ModelInfo.Read(parsed.GetValue(path)!);
+            var (architecture, encoder) = (info.Description.Architecture, info.Description.Architecture.Encoder);
+            (string, string)[] lines =
+            [
+                ("file", info.File),
+                ("encoder", $"{encoder.Depth} blocks, {encoder.Width} wide, {encoder.Heads} heads, {CommonOptions.Word(encoder.Positions)} positions{(encoder.ClassToken ? ", class token" : "")}"),
+                ("decoder", $"{architecture.DecoderDepth} blocks, {architecture.DecoderWidth} wide, {architecture.DecoderHeads} heads"),
+                ("pictures", $"{encoder.ImageHeight}x{encoder.ImageWidth}, {encoder.Channels} channel{(encoder.Channels == 1 ? "" : "s")}, patches of {encoder.PatchSize}: {encoder.Patches} tokens"),
+                ("masks", FormattableString.Invariant($"{info.Description.Mask.Ratio:p0} {info.Description.Mask.Masking}, {architecture.MaskTokens} mask tokens before the {CommonOptions.Word(architecture.Placement)}")),
+                ("target", $"{CommonOptions.Word(architecture.Target)}, loss on {CommonOptions.Word(architecture.LossOn)} patches"),
+                ("parameters", FormattableString.Invariant($"{info.Parameters:n0}, of them {info.EncoderParameters:n0} in the encoder")),
+                .. info.Description.Training.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => ("training: " + t.Key, t.Value)),
+            ];
+            var width = lines.Max(l => l.Item1.Length);
+            foreach (var (name, value) in lines) terminal.Say($"{name.PadRight(width)}  {value}");
+            terminal.Result(info);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,38 @@
+using System.CommandLine;
+using System.Globalization;
+using Tessera.Masking;
+using Tessera.Models;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary>The options that say how a trained model's pictures are masked; each is the model's own unless it is given.</summary>
+internal sealed class MaskOptionSet
+{
+    private readonly Option<double?> ratio = new("--mask-ratio") { Description = "Share of the patches that is hidden [default: the model's]", HelpName = "R" };
+    private readonly Option<string?> masking = new("--masking") { Description = "How hidden patches are chosen [default: the model's]", HelpName = "random|block|grid" };
+    private readonly Option<int?> unit = new("--mask-unit") { Description = "Side of the square that is hidden as one [default: the model's]", HelpName = "PIXELS" };
+    private readonly Option<ulong?> seed = new("--seed") { Description = "Which masks are drawn, and which pictures are held out [default: the model's]", HelpName = "N" };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in new Option[] { ratio, masking, unit, seed }) command.Add(option);
+    }
+
+    public ulong Seed(ParseResult parsed, ModelDescription model) => parsed.GetValue(seed)
+        ?? (ulong.TryParse(model.Training.GetValueOrDefault("seed"), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : 1);
+
+    /// <exception cref="UsageException">The masks do not fit the model.</exception>
+    public MaskSampler Sampler(ParseResult parsed, ModelDescription model)
+    {
+        var options = new MaskOptions
+        {
+            Ratio = parsed.GetValue(ratio) ?? model.Mask.Ratio,
+            Masking = parsed.GetValue(masking) ?? model.Mask.Masking,
+            Unit = parsed.GetValue(unit) ?? model.Mask.Unit,
+        };
+        var encoder = model.Architecture.Encoder;
+        var faults = options.Faults(encoder.ImageHeight, encoder.ImageWidth, encoder.PatchSize).ToList();
+        if (faults.Count > 0) throw new UsageException($"{string.Join("; ", faults)}.");
+        return new MaskSampler(options, model.Architecture, Seed(parsed, model));
+    }
+}

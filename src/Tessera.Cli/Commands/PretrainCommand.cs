@@ -1,0 +1,93 @@
+using System.CommandLine;
+using System.Globalization;
+using Tessera.Cli.Console;
+using Tessera.Evaluation;
+using Tessera.Imaging;
+using Tessera.Runtime;
+using Tessera.Training;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera pretrain</c>: the main job.</summary>
+internal static class PretrainCommand
+{
+    public static Command Build(Terminal terminal)
+    {
+        var command = new Command("pretrain", """
+            Pretrain a masked autoencoder on pictures. Without --data and --model: a small model on built-in shapes, about a minute on two cores.
+
+            Examples:
+              tessera pretrain
+              tessera pretrain --data pictures/ --out runs/pictures
+              tessera pretrain --data tiny-imagenet-200/ --placement decoder --epochs 100
+              tessera pretrain --resume runs/pictures
+            """);
+        var settings = new PretrainOptionSet();
+        settings.AddTo(command);
+        var output = new Option<string?>("--out", "-o") { Description = "The run directory to make [default: runs/DATE-TIME]", HelpName = "DIR" };
+        var resume = new Option<string?>("--resume") { Description = "Go on with a run that was stopped", HelpName = "RUN" };
+        var config = new Option<string?>("--config") { Description = "Options from a file such as a run's options.json; the command line goes before it", HelpName = "FILE" };
+        var cache = CommonOptions.Cache();
+        foreach (var option in new Option[] { output, resume, config, cache }) command.Add(option);
+
+        command.SetAction(parsed =>
+        {
+            var folder = parsed.GetValue(output) ?? Path.Combine("runs", DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
+            if (parsed.GetValue(resume) is not { } begun)
+                return Train(terminal, Ground(settings, parsed, parsed.GetValue(config)), parsed.GetValue(cache)!, options => RunDirectory.Create(folder, options));
+
+            if (parsed.GetResult(output) is not null || parsed.GetResult(config) is not null)
+                throw new UsageException("--resume goes on in the run's own directory with its own options: leave out --out and --config.");
+            var (run, saved) = RunDirectory.Open(begun);
+            settings.RequireSame(saved, parsed, begun);
+            return Train(terminal, saved, parsed.GetValue(cache)!, _ => run);
+        });
+        return command;
+    }
+
+    private static PretrainOptions Ground(PretrainOptionSet settings, ParseResult parsed, string? config)
+    {
+        var ground = config is not null ? RunDirectory.ReadOptions(config)
+            : settings.Names(parsed, "--data") || settings.Names(parsed, "--model") ? new PretrainOptions()
+            : PretrainOptions.QuickStart;
+        return settings.Over(ground, parsed);
+    }
+
+    private static int Train(Terminal terminal, PretrainOptions options, string cache, Func<PretrainOptions, RunDirectory> directory)
+    {
+        options.Validate();
+        ComputeDevice.Resolve(options.Device);
+        using var signals = new InterruptSignals();
+        var (height, width) = options.Size;
+        using var images = ProgressBar.Pack(terminal, progress =>
+            PackedImages.OpenOrPack(options.Data, new ImageShape(options.Channels, height, width), cache, progress, signals.Token));
+        var split = Pretraining.CheckedSplit(options, images);
+        terminal.Note($"{images.SourceKind}: {split.Train.Length} training and {split.HeldOut.Length} held-out pictures of {images.SourceLocation} ({(images.WasReused ? "packed before" : "packed")}: {images.File})");
+        BrokenPictures.Tell(terminal, images.Broken);
+
+        var run = directory(options);
+        terminal.Note($"run directory: {run.Folder}");
+        using var view = new PretrainView(terminal);
+        PretrainSummary summary;
+        try
+        {
+            summary = view.While(progress =>
+            {
+                using var pretraining = new Pretraining(run, options, images, progress, terminal);
+                if (pretraining.Step > 0) terminal.Note($"going on from step {pretraining.Step}");
+                return pretraining.Run(signals.Token);
+            });
+        }
+        catch (OperationCanceledException)
+        {
+            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {run.Folder}");
+            return ExitCode.Interrupted;
+        }
+        terminal.Say(ReportText.Standing(summary.HeldOut));
+        terminal.Say($"pictures: {Path.Combine(run.Folder, "reconstructions")}");
+        terminal.Say($"curves:   {run.CurvesFile}");
+        terminal.Say($"model:    {run.ModelFile} ({summary.ImagesPerSecond:f0} images/s, {summary.Seconds:f0} s)");
+        terminal.Result(summary);
+        return ExitCode.Done;
+    }
+}

@@ -1,0 +1,55 @@
+using System.Globalization;
+using Spectre.Console;
+using Tessera.Imaging;
+
+namespace Tessera.Cli.Console;
+
+/// <summary>Shows how far a piece of work is: a bar where a person watches, now and then a line where none does.</summary>
+internal static class ProgressBar
+{
+    private const int PlainLines = 10;
+
+    /// <summary>Does work that reports how much of how much is done.</summary>
+    public static T While<T>(Terminal terminal, string title, Func<IProgress<(long Done, long Total, string Words)>, T> work)
+    {
+        if (!terminal.IsInteractive) return work(new PlainReport(terminal, title));
+        var result = default(T)!;
+        terminal.Error.Progress()
+            .AutoClear(true)
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Start(context =>
+            {
+                var task = context.AddTask(Markup.Escape(title));
+                result = work(new BarReport(task, title));
+            });
+        return result;
+    }
+
+    /// <summary>Packs pictures, or opens them where that was done before.</summary>
+    public static PackedImages Pack(Terminal terminal, Func<IProgress<PackProgress>, PackedImages> pack) =>
+        While(terminal, "packing", progress => pack(new Relay<PackProgress>(p =>
+            progress.Report((p.Done, p.Total, p.Broken == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{p.Broken} broken"))))));
+
+    private sealed class BarReport(ProgressTask task, string title) : IProgress<(long Done, long Total, string Words)>
+    {
+        public void Report((long Done, long Total, string Words) value)
+        {
+            task.MaxValue = Math.Max(1, value.Total);
+            task.Value = value.Done;
+            task.Description = Markup.Escape(value.Words.Length == 0 ? title : $"{title}, {value.Words}");
+        }
+    }
+
+    private sealed class PlainReport(Terminal terminal, string title) : IProgress<(long Done, long Total, string Words)>
+    {
+        private long shown;
+
+        public void Report((long Done, long Total, string Words) value)
+        {
+            var part = value.Total == 0 ? 0 : PlainLines * value.Done / value.Total;
+            if (part <= shown) return;
+            shown = part;
+            terminal.Note(string.Create(CultureInfo.InvariantCulture, $"{title}: {value.Done} of {value.Total}{(value.Words.Length == 0 ? "" : ", " + value.Words)}"));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using Tessera.Cli.Console;
+using Tessera.Imaging;
+using Tessera.Runtime;
+using Tessera.Training;
+using Tessera.Weights;
+
+namespace Tessera.Cli;
+
+/// <summary>The program's exit codes, and the one line that goes with each failure.</summary>
+internal static class ExitCode
+{
+    public const int Done = 0;
+    public const int Failed = 1;
+    public const int WrongUsage = 2;
+    public const int Interrupted = 130; // 128 + SIGINT, as shells have it
+
+    /// <summary>Says in one line what went wrong; with --verbose, where in the program too.</summary>
+    public static int Explain(Exception error, Terminal terminal)
+    {
+        if (error is OperationCanceledException)
+        {
+            terminal.Note("tessera: interrupted.");
+            return Interrupted;
+        }
+        terminal.Note($"tessera: {OneLine(error)}");
+        if (terminal.Verbose) terminal.Note(error.ToString());
+        return error is UsageException or PretrainOptionsException or ComputeDeviceException ? WrongUsage : Failed;
+    }
+
+    private static string OneLine(Exception error)
+    {
+        var message = error.Message.Split('\n')[0].Trim();
+        var expected = error is UsageException or PretrainOptionsException or ComputeDeviceException or LibTorchException or RunDirectoryException
+            or TrainingDivergedException or ModelFileException or SafetensorsException or ImagingException;
+        return expected ? message : $"{error.GetType().Name}: {message} (--verbose shows where)";
+    }
+}
