@@ -58,8 +58,11 @@ internal static class ElfSymbolVersions
                     BinaryPrimitives.WriteUInt16LittleEndian(requirement[4..], (ushort)(flags | WeakFlag));
                     found = true;
                 }
-                auxiliary += BinaryPrimitives.ReadUInt32LittleEndian(requirement[12..]);
+                var step = BinaryPrimitives.ReadUInt32LittleEndian(requirement[12..]);
+                if (step == 0) break; // the chain's last, whatever the count says
+                auxiliary += step;
             }
+            if (next == 0) break; // the chain's last, whatever the count says
             library += next;
         }
         return found;
