@@ -26,7 +26,7 @@ public static class ReconstructionEvaluation
     {
         var encoder = model.Options.Encoder;
         using var quiet = inference_mode();
-        using var baselines = new Baselines(encoder.GridHeight, encoder.GridWidth, device);
+        using var baselines = new Baselines(encoder, device);
         var (restored, mean, distance) = (new Tally(), new Tally(), new Tally());
         var (loss, done) = (0.0, 0);
         foreach (var batch in new BatchLoader(images, masks).Load(pictures, batchSize, epoch: 0))
@@ -39,8 +39,8 @@ public static class ReconstructionEvaluation
             var visible = Patches.Pick(Patches.Cut(restoration.Original, encoder.PatchSize), mask.Visible);
 
             restored.Add(restoration.Pasted, restoration);
-            mean.Add(Fill(Baselines.VisibleMean(visible, mask, encoder.Channels)), restoration);
-            distance.Add(Fill(baselines.InverseDistance(visible, mask, encoder.Channels)), restoration);
+            mean.Add(Fill(baselines.VisibleMean(visible, mask)), restoration);
+            distance.Add(Fill(baselines.InverseDistance(visible, mask)), restoration);
             loss += restoration.Loss.item<float>() * batch.Pictures.Length;
             done += batch.Pictures.Length;
             progress?.Report(done);
