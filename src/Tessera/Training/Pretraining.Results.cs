@@ -5,7 +5,6 @@ using Tessera.Evaluation;
 using Tessera.Figures;
 using Tessera.Models;
 using Tessera.Weights;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Training;

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Tessera.Evaluation;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
