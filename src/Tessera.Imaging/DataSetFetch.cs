@@ -1,0 +1,69 @@
+using System.Security.Cryptography;
+using Tessera.Imaging.Fetching;
+
+namespace Tessera.Imaging;
+
+/// <summary>Fetches a data set: downloads its archive, verifies it, unpacks it.</summary>
+/// <remarks>
+/// A download that breaks off is kept as <c>ARCHIVE.part</c> and taken up again by the next call. The unpacked folder appears under its
+/// name only when it is whole. Where it is there already, nothing is done.
+/// </remarks>
+public static class DataSetFetch
+{
+    private const int BufferSize = 1 << 20;
+
+    /// <summary>Makes the data set's folder appear.</summary>
+    /// <param name="dataSet">What to fetch; for another address, <c>dataSet with { Address = … }</c>.</param>
+    /// <param name="targetFolder">Where the data set's folder shall lie; made if need be.</param>
+    /// <param name="client">Makes the requests.</param>
+    /// <param name="progress">Told as it goes.</param>
+    /// <param name="cancellation">Stops; what was downloaded is kept.</param>
+    /// <returns>The full path of the data set's folder: a source for <see cref="ImageSource.Open"/>.</returns>
+    /// <exception cref="DataSetFetchException">The server cannot be reached or serves something else; the archive is not sound; the folder is not writable or full.</exception>
+    public static async Task<string> FetchAsync(
+        DataSetArchive dataSet, string targetFolder, HttpClient client, IProgress<FetchProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(dataSet);
+        var target = Path.GetFullPath(targetFolder);
+        var folder = Path.Join(target, dataSet.Folder);
+        if (Directory.Exists(folder))
+            return folder;
+        try
+        {
+            Directory.CreateDirectory(target);
+            var archive = Path.Join(target, dataSet.Folder + ".zip.part");
+            await ArchiveDownload.RunAsync(client, dataSet.Address, archive, progress, cancellation).ConfigureAwait(false);
+            await VerifyAsync(dataSet, archive, progress, cancellation).ConfigureAwait(false);
+            ArchiveUnpacking.Run(archive, dataSet.Folder, target, progress, cancellation);
+            File.Delete(archive);
+            return folder;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new DataSetFetchException($"{target} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
+        }
+    }
+
+    private static async Task VerifyAsync(DataSetArchive dataSet, string archive, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    {
+        string found;
+        using (var stream = File.OpenRead(archive))
+        {
+#pragma warning disable CA5351 // MD5 is what the data set's publishers give: it guards against accidents, not against forgery.
+            using var md5 = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
+#pragma warning restore CA5351
+            var buffer = new byte[BufferSize];
+            while (await stream.ReadAsync(buffer, cancellation).ConfigureAwait(false) is var read and > 0)
+            {
+                md5.AppendData(buffer, 0, read);
+                progress?.Report(new FetchProgress(FetchStage.Verifying, stream.Position, stream.Length));
+            }
+            found = Convert.ToHexStringLower(md5.GetHashAndReset());
+        }
+        if (string.Equals(found, dataSet.Md5, StringComparison.OrdinalIgnoreCase))
+            return;
+        File.Delete(archive);
+        throw new DataSetFetchException(
+            $"What {dataSet.Address} served is not {dataSet.Name}: its MD5 is {found}, not {dataSet.Md5}; it was removed, so try again or name another address.");
+    }
+}

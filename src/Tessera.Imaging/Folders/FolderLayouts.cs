@@ -1,0 +1,95 @@
+namespace Tessera.Imaging.Folders;
+
+/// <summary>Recognises how a folder of pictures is laid out.</summary>
+/// <remarks>
+/// In this order: Tiny-ImageNet's layout; a <c>train</c> folder, with <c>val</c>, <c>valid</c> or <c>test</c> beside it as the
+/// test split where there is one; pictures directly in the folder, which makes it flat (folders below it are read too,
+/// their names mean nothing); else one folder per class. A folder that holds one folder and nothing else is looked through.
+/// </remarks>
+internal static class FolderLayouts
+{
+    private static readonly string[] TestFolders = ["val", "valid", "test"];
+
+    /// <exception cref="ImageSourceException">The folder may not be read, makes no sense, or holds no pictures.</exception>
+    public static FolderSource Open(string folder)
+    {
+        var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        try
+        {
+            var contents = Recognise(root);
+            if (contents.IsEmpty)
+                throw new ImageSourceException($"{root} holds no pictures ({PictureFolder.ExtensionList}): name the folder that holds them.");
+            return contents.ToSource();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new ImageSourceException($"{root} cannot be read: {error.Message.TrimEnd('.')}.", error);
+        }
+    }
+
+    private static FolderContents Recognise(string root)
+    {
+        var train = Path.Join(root, "train");
+        if (Directory.Exists(train))
+        {
+            if (TinyImageNetLayout.Matches(root))
+                return TinyImageNetLayout.Read(root);
+            var test = TestFolders.Select(name => Path.Join(root, name)).FirstOrDefault(HoldsPictures);
+            return ClassesOrFlat(root, train, test);
+        }
+
+        var pictures = PictureFolder.Pictures(root, root, recurse: false);
+        if (pictures.Count == 0 && PictureFolder.Subfolders(root) is [var only])
+            return Recognise(only);
+        return ClassesOrFlat(root, root, test: null);
+    }
+
+    private static FolderContents ClassesOrFlat(string root, string training, string? test)
+    {
+        var isFlat = PictureFolder.Pictures(root, training, recurse: false).Count > 0;
+        return isFlat ? Flat(root, training, test) : ClassFolders(root, training, test);
+    }
+
+    private static FolderContents Flat(string root, string training, string? test)
+    {
+        var contents = new FolderContents("flat folder", root);
+        contents.AddTraining(PictureFolder.Pictures(root, training, recurse: true), label: -1);
+        if (test is not null)
+            contents.AddTest(PictureFolder.Pictures(root, test, recurse: true), label: -1);
+        return contents;
+    }
+
+    private static FolderContents ClassFolders(string root, string training, string? test)
+    {
+        var contents = new FolderContents("one folder per class", root);
+        var names = new List<string>();
+        foreach (var folder in PictureFolder.Subfolders(training))
+        {
+            var pictures = PictureFolder.Pictures(root, folder, recurse: true);
+            if (pictures.Count == 0)
+                continue;
+            contents.AddTraining(pictures, names.Count);
+            names.Add(Path.GetFileName(folder));
+        }
+        contents.SetClasses(names, names);
+        if (test is not null)
+            AddTestClasses(contents, names, training, test);
+        return contents;
+    }
+
+    private static void AddTestClasses(FolderContents contents, List<string> names, string training, string test)
+    {
+        foreach (var folder in PictureFolder.Subfolders(test))
+        {
+            var pictures = PictureFolder.Pictures(contents.Root, folder, recurse: true);
+            var label = names.IndexOf(Path.GetFileName(folder));
+            if (label < 0 && pictures.Count > 0)
+                throw new ImageSourceException($"{folder} holds pictures of a class that {training} does not have: rename or remove it.");
+            contents.AddTest(pictures, label);
+        }
+        if (PictureFolder.Pictures(contents.Root, test, recurse: false) is [var stray, ..])
+            throw new ImageSourceException($"{Path.Join(contents.Root, stray.Name)} lies outside the class folders of {test}: move it into one, or away.");
+    }
+
+    private static bool HoldsPictures(string folder) => Directory.Exists(folder) && PictureFolder.Pictures(folder, folder, recurse: true).Count > 0;
+}

@@ -1,0 +1,62 @@
+using System.IO.Enumeration;
+
+namespace Tessera.Imaging.Folders;
+
+/// <summary>Lists a source's folders: visible ones only, in ordinal order, so that every machine sees the same sequence.</summary>
+internal static class PictureFolder
+{
+    private static readonly string[] Extensions = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"];
+
+    /// <summary>For messages.</summary>
+    public static string ExtensionList => string.Join(", ", Extensions.Select(extension => extension[1..]));
+
+    public static bool IsPicture(ReadOnlySpan<char> fileName)
+    {
+        if (fileName.StartsWith('.'))
+            return false;
+        var extension = Path.GetExtension(fileName);
+        foreach (var known in Extensions)
+        {
+            if (extension.Equals(known, StringComparison.OrdinalIgnoreCase))
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>The pictures in a folder and, when asked, in the folders below it; links to folders are not followed, lest they lead in circles.</summary>
+    /// <param name="root">The source's folder: names are relative to it.</param>
+    /// <param name="folder">The folder to list, inside the root.</param>
+    /// <param name="recurse">Whether to go down.</param>
+    public static List<FoundPicture> Pictures(string root, string folder, bool recurse)
+    {
+        var options = new EnumerationOptions { RecurseSubdirectories = recurse, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false };
+        var prefix = Path.GetRelativePath(root, folder) is var relative and not "." ? relative.Replace('\\', '/') + "/" : "";
+        var start = Path.GetFullPath(folder);
+        var found = new FileSystemEnumerable<FoundPicture>(start, (ref FileSystemEntry entry) => Found(ref entry, start, prefix), options)
+        {
+            ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory && IsPicture(entry.FileName),
+            ShouldRecursePredicate = (ref FileSystemEntry entry) =>
+                !entry.FileName.StartsWith('.') && !entry.Attributes.HasFlag(FileAttributes.ReparsePoint),
+        };
+        var pictures = found.ToList();
+        pictures.Sort((first, second) => string.CompareOrdinal(first.Name, second.Name));
+        return pictures;
+    }
+
+    /// <summary>Full paths of the visible folders directly inside.</summary>
+    public static List<string> Subfolders(string folder)
+    {
+        var folders = Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).ToList();
+        folders.Sort(string.CompareOrdinal);
+        return folders;
+    }
+
+    private static FoundPicture Found(ref FileSystemEntry entry, string start, string prefix)
+    {
+        var below = entry.Directory[start.Length..].Trim(Path.DirectorySeparatorChar);
+        var name = below.IsEmpty
+            ? string.Concat(prefix, entry.FileName)
+            : string.Concat(prefix, below.ToString().Replace('\\', '/'), "/", entry.FileName);
+        return new FoundPicture(name, entry.Length, entry.LastWriteTimeUtc.UtcTicks);
+    }
+}

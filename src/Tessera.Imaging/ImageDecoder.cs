@@ -1,0 +1,182 @@
+using System.Buffers;
+using SkiaSharp;
+
+namespace Tessera.Imaging;
+
+/// <summary>Decodes one picture and brings it to a shape: the shortest side is resized to cover, the rest is cropped from the centre.</summary>
+/// <remarks>
+/// JPEG, PNG, WebP, BMP and GIF (of an animation the first frame), told by content. EXIF orientation is applied. Transparent
+/// pixels are composited over white. One channel is ITU-R BT.601 luma, as in Pillow. Colour profiles are not applied, again
+/// as in Pillow and torchvision, so that pixels agree with theirs. Resizing is Pillow's antialiased bicubic filter; a JPEG more
+/// than twice as large as needed is first reduced while it is decoded, never below twice the size that is needed.
+/// All members may be called from many threads at once.
+/// </remarks>
+public static class ImageDecoder
+{
+    /// <summary>Counts up whenever the same picture would come out as other pixels, so that packed files are made anew.</summary>
+    internal const int Revision = 1;
+
+    private const long MostPixels = 1 << 27;
+
+    /// <summary>Decodes a file.</summary>
+    /// <param name="file">A path.</param>
+    /// <param name="shape">The shape wanted.</param>
+    /// <param name="planar">Receives (C, H, W) bytes; at least <see cref="ImageShape.Pixels"/> long.</param>
+    /// <exception cref="BrokenImageException">The file cannot be read, is not a picture, is damaged or cut short.</exception>
+    public static void Decode(string file, ImageShape shape, Span<byte> planar) => Decode(file, file, shape, planar);
+
+    /// <summary>Decodes a picture that is in memory already.</summary>
+    /// <param name="encoded">The whole file.</param>
+    /// <param name="name">What to call the picture if it is broken.</param>
+    /// <param name="shape">The shape wanted.</param>
+    /// <param name="planar">Receives (C, H, W) bytes; at least <see cref="ImageShape.Pixels"/> long.</param>
+    /// <exception cref="BrokenImageException">The bytes are not a picture, are damaged or cut short.</exception>
+    public static unsafe void Decode(ReadOnlySpan<byte> encoded, string name, ImageShape shape, Span<byte> planar)
+    {
+        if (planar.Length < shape.Pixels)
+            throw new ArgumentException($"A picture of {shape} takes {shape.Pixels} bytes; there is room for {planar.Length}.", nameof(planar));
+        fixed (byte* start = encoded)
+        {
+            using var codec = OpenCodec((nint)start, encoded.Length, name);
+            Decode(codec, name, shape, planar[..shape.Pixels]);
+        }
+    }
+
+    /// <summary>Says what a picture is, and decodes it whole to be sure that it is sound.</summary>
+    /// <param name="file">A path.</param>
+    /// <exception cref="BrokenImageException">The file cannot be read, is not a picture, is damaged or cut short.</exception>
+    public static ImageFacts Examine(string file) => Examine(file, file);
+
+    internal static void Decode(string file, string name, ImageShape shape, Span<byte> planar)
+    {
+        var (buffer, length) = ReadFile(file, name);
+        try { Decode(buffer.AsSpan(0, length), name, shape, planar); }
+        finally { ArrayPool<byte>.Shared.Return(buffer); }
+    }
+
+    internal static unsafe ImageFacts Examine(string file, string name)
+    {
+        var (buffer, length) = ReadFile(file, name);
+        try
+        {
+            fixed (byte* start = buffer)
+            {
+                using var codec = OpenCodec((nint)start, length, name);
+                var info = codec.Info;
+                // A JPEG is decoded at an eighth of its size here: that reads every coefficient, so damage still shows.
+                var needed = new ImageShape(3, 1, 1);
+                Decode(codec, name, needed, stackalloc byte[needed.Pixels]);
+                var channels = info.ColorType == SKColorType.Gray8 ? 1 : info.IsOpaque ? 3 : 4;
+                var (width, height) = IsTransposed(codec.EncodedOrigin) ? (info.Height, info.Width) : (info.Width, info.Height);
+                return new ImageFacts(width, height, channels, codec.EncodedFormat.ToString().ToUpperInvariant());
+            }
+        }
+        finally { ArrayPool<byte>.Shared.Return(buffer); }
+    }
+
+    private static void Decode(SKCodec codec, string name, ImageShape shape, Span<byte> planar)
+    {
+        var origin = codec.EncodedOrigin;
+        // The filter and the crop are symmetric, so the small result is turned instead of the large picture.
+        var upright = IsTransposed(origin) ? new ImageShape(shape.Channels, shape.Width, shape.Height) : shape;
+        var info = DecodedInfo(codec, upright);
+        if ((long)info.Width * info.Height > MostPixels)
+            throw new BrokenImageException(name, $"has {info.Width}×{info.Height} pixels, more than the {MostPixels / 1_000_000} million that are read");
+
+        var pixels = ArrayPool<byte>.Shared.Rent(info.BytesSize);
+        try
+        {
+            var decoded = pixels.AsSpan(0, info.BytesSize);
+            GetPixels(codec, info, decoded, name);
+            if (info.AlphaType != SKAlphaType.Opaque)
+                PixelLayout.CompositeOverWhite(decoded);
+            if (origin == SKEncodedOrigin.TopLeft)
+                Resampling.CoverAndCrop(decoded, info.Width, info.Height, upright, planar);
+            else
+                ResampleAndTurn(decoded, info, upright, origin, planar);
+        }
+        finally { ArrayPool<byte>.Shared.Return(pixels); }
+    }
+
+    private static void ResampleAndTurn(ReadOnlySpan<byte> decoded, SKImageInfo info, ImageShape upright, SKEncodedOrigin origin, Span<byte> planar)
+    {
+        var stored = ArrayPool<byte>.Shared.Rent(upright.Pixels);
+        try
+        {
+            Resampling.CoverAndCrop(decoded, info.Width, info.Height, upright, stored.AsSpan(0, upright.Pixels));
+            PixelLayout.Turn(stored, upright, origin, planar);
+        }
+        finally { ArrayPool<byte>.Shared.Return(stored); }
+    }
+
+    private static unsafe void GetPixels(SKCodec codec, SKImageInfo info, Span<byte> pixels, string name)
+    {
+        fixed (byte* destination = pixels)
+        {
+            var result = codec.GetPixels(info, (nint)destination);
+            if (result == SKCodecResult.Success)
+                return;
+            throw new BrokenImageException(name, result switch
+            {
+                SKCodecResult.IncompleteInput => "is cut short: part of the picture is missing",
+                SKCodecResult.ErrorInInput or SKCodecResult.InvalidInput => "is damaged: it begins like a picture and cannot be decoded",
+                _ => $"cannot be decoded ({result})",
+            });
+        }
+    }
+
+    private static SKImageInfo DecodedInfo(SKCodec codec, ImageShape upright)
+    {
+        var info = codec.Info;
+        var size = info.Size;
+        if (codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
+        {
+            // Cover: the side that is resized less decides. Each halving must leave at least twice what is needed.
+            var surplus = Math.Min((double)size.Width / upright.Width, (double)size.Height / upright.Height);
+            var halvings = surplus >= 16 ? 3 : surplus >= 8 ? 2 : surplus >= 4 ? 1 : 0;
+            if (halvings > 0)
+                size = codec.GetScaledDimensions(1f / (1 << halvings));
+        }
+        return new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888, info.IsOpaque ? SKAlphaType.Opaque : SKAlphaType.Premul);
+    }
+
+    private static SKCodec OpenCodec(nint start, int length, string name)
+    {
+        if (length == 0)
+            throw new BrokenImageException(name, "is empty");
+        using var data = SKData.Create(start, length); // no copy; the codec holds a reference of its own
+        return SKCodec.Create(data)
+            ?? throw new BrokenImageException(name, "is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF)");
+    }
+
+    private static (byte[] Buffer, int Length) ReadFile(string file, string name)
+    {
+        byte[]? buffer = null;
+        try
+        {
+            using var handle = File.OpenHandle(file, share: FileShare.ReadWrite | FileShare.Delete);
+            var size = RandomAccess.GetLength(handle);
+            if (size > Array.MaxLength)
+                throw new BrokenImageException(name, "is larger than 2 GB");
+            buffer = ArrayPool<byte>.Shared.Rent((int)size);
+            var length = 0;
+            while (length < size && RandomAccess.Read(handle, buffer.AsSpan(length, (int)size - length), length) is var read and > 0)
+                length += read;
+            return (buffer, length);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            if (buffer is not null)
+                ArrayPool<byte>.Shared.Return(buffer);
+            throw new BrokenImageException(name, error switch
+            {
+                FileNotFoundException or DirectoryNotFoundException => "is not there",
+                UnauthorizedAccessException when Directory.Exists(file) => "is a folder, not a picture",
+                UnauthorizedAccessException => "may not be read: its permissions forbid it",
+                _ => $"could not be read: {error.Message.TrimEnd('.')}",
+            }, error);
+        }
+    }
+
+    private static bool IsTransposed(SKEncodedOrigin origin) => origin >= SKEncodedOrigin.LeftTop;
+}

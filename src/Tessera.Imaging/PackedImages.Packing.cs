@@ -1,0 +1,75 @@
+using System.IO.Hashing;
+using System.Text;
+using Tessera.Imaging.Packing;
+
+namespace Tessera.Imaging;
+
+public sealed partial class PackedImages
+{
+    private const string Extension = ".tessera";
+
+    /// <summary>Maps a packed file, after its header and checksums were verified.</summary>
+    /// <param name="file">A path.</param>
+    /// <exception cref="PackedFormatException">It cannot be read, is no packed file, is cut short, altered, or written by a newer version.</exception>
+    public static PackedImages Open(string file) => new(Path.GetFullPath(file), wasReused: true);
+
+    /// <summary>Decodes a source on all cores into a packed file, and opens it.</summary>
+    /// <param name="source">Where the pictures come from.</param>
+    /// <param name="shape">What they become.</param>
+    /// <param name="file">The file to write; one that is there is replaced, at once and only when the new one is whole.</param>
+    /// <param name="progress">Told as it goes, from several threads, one at a time.</param>
+    /// <param name="cancellation">Stops packing and leaves nothing behind.</param>
+    /// <exception cref="ImageSourceException">Not one training picture can be read.</exception>
+    /// <exception cref="PackingException">The file cannot be written.</exception>
+    public static PackedImages Pack(
+        ImageSource source, ImageShape shape, string file, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        file = Path.GetFullPath(file);
+        PackedWriter.Write(source, shape, file, progress, cancellation);
+        return new PackedImages(file, wasReused: false);
+    }
+
+    /// <summary>Opens what was packed from a source before; packs it where there is nothing yet, the source has changed, or the file is damaged.</summary>
+    /// <param name="source">Any source string, see <see cref="ImageSource.Open"/>. A packed file of this shape is opened where it lies; one of another shape is resized.</param>
+    /// <param name="shape">The shape wanted.</param>
+    /// <param name="cacheFolder">Where packed files are kept; made if need be.</param>
+    /// <param name="progress">Told as it goes, from several threads, one at a time.</param>
+    /// <param name="cancellation">Stops packing and leaves nothing behind.</param>
+    /// <exception cref="ImageSourceException">There is no such source, it holds no pictures, or not one can be read.</exception>
+    /// <exception cref="PackedFormatException">The source is a packed file that cannot be used.</exception>
+    /// <exception cref="PackingException">The packed file cannot be written.</exception>
+    public static PackedImages OpenOrPack(
+        string source, ImageShape shape, string cacheFolder, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        var opened = ImageSource.Open(source);
+        if (opened is PackedSource packed && packed.Shape == shape)
+            return packed.Images;
+        using var release = opened as IDisposable;
+        var file = CacheFile(opened, shape, cacheFolder);
+        return TryReuse(opened, shape, file) ?? Pack(opened, shape, file, progress, cancellation);
+    }
+
+    internal static bool HasPackedExtension(string file) => file.EndsWith(Extension, StringComparison.OrdinalIgnoreCase);
+
+    private static PackedImages? TryReuse(ImageSource source, ImageShape shape, string file)
+    {
+        if (!System.IO.File.Exists(file))
+            return null;
+        PackedImages images;
+        try { images = Open(file); }
+        catch (PackedFormatException) { return null; } // the cache is ours: what is damaged is made anew
+        if (images.Fingerprint == source.Fingerprint && images.Shape == shape && images.catalogue.DecoderRevision == ImageDecoder.Revision)
+            return images;
+        images.Dispose();
+        return null;
+    }
+
+    /// <summary>A name for people, a hash so that folders of one name do not collide, and the shape.</summary>
+    private static string CacheFile(ImageSource source, ImageShape shape, string cacheFolder)
+    {
+        var name = Path.GetFileNameWithoutExtension(source.Location.AsSpan()).ToString();
+        var readable = string.Concat(name.Select(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' ? character : '-'));
+        var hash = Convert.ToHexStringLower(XxHash32.Hash(Encoding.UTF8.GetBytes(source.Location)));
+        return Path.Join(Path.GetFullPath(cacheFolder), $"{readable}-{hash}-{shape.Channels}x{shape.Height}x{shape.Width}{Extension}");
+    }
+}

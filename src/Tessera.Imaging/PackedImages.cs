@@ -1,0 +1,141 @@
+using System.IO.MemoryMappedFiles;
+using System.Text;
+using Tessera.Imaging.Packing;
+
+namespace Tessera.Imaging;
+
+/// <summary>Pictures decoded once: uint8 pixels and labels of a whole data set in one memory-mapped <c>.tessera</c> file.</summary>
+/// <remarks>
+/// The format is described in <c>docs/formats.md</c>. Reading may happen on many threads at once. Spans and pointers end with
+/// <see cref="Dispose"/>: nothing may use them after it.
+/// </remarks>
+public sealed unsafe partial class PackedImages : IDisposable
+{
+    private readonly MemoryMappedFile mapping;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly PackedHeader header;
+    private readonly PackedCatalogue catalogue;
+    private byte* start;
+
+    private PackedImages(string file, bool wasReused)
+    {
+        (File, WasReused) = (file, wasReused);
+        using var stream = OpenStream(file);
+        var page = new byte[PackedHeader.Size];
+        header = PackedHeader.Read(page.AsSpan(0, stream.ReadAtLeast(page, page.Length, throwOnEndOfStream: false)), stream.Length, file);
+        mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        view = mapping.CreateViewAccessor(0, header.FileLength, MemoryMappedFileAccess.Read);
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        start += view.PointerOffset;
+        try
+        {
+            PieceChecksums.Verify(header, start, file);
+            catalogue = PackedCatalogue.Parse(new ReadOnlySpan<byte>(start + header.CatalogueStart, header.CatalogueLength), header.Shape, file);
+            VerifyTables();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file's full path.</summary>
+    public string File { get; }
+
+    /// <summary>True where an existing file was taken, false where this call packed it.</summary>
+    public bool WasReused { get; }
+
+    /// <summary>The shape of every picture.</summary>
+    public ImageShape Shape => header.Shape;
+
+    /// <summary>All pictures, test split included.</summary>
+    public int Count => header.Count;
+
+    /// <summary>The first test picture; <see cref="Count"/> where the source has no test split.</summary>
+    public int TestStart => header.TestStart;
+
+    /// <summary>See <see cref="ImageSource.Kind"/>.</summary>
+    public string SourceKind => catalogue.SourceKind;
+
+    /// <summary>See <see cref="ImageSource.Location"/>.</summary>
+    public string SourceLocation => catalogue.SourceLocation;
+
+    /// <summary>See <see cref="ImageSource.Fingerprint"/>.</summary>
+    public string Fingerprint => catalogue.Fingerprint;
+
+    /// <summary>See <see cref="ImageSource.ClassNames"/>.</summary>
+    public IReadOnlyList<string> ClassNames => catalogue.ClassNames;
+
+    /// <summary>See <see cref="ImageSource.ClassTitles"/>.</summary>
+    public IReadOnlyList<string> ClassTitles => catalogue.ClassTitles;
+
+    /// <summary>Pictures that could not be read and are not here.</summary>
+    public IReadOnlyList<BrokenImage> Broken => catalogue.Broken;
+
+    /// <summary>Per channel over the training pictures (a twentieth held out later included), on the scale 0 to 1.</summary>
+    public IReadOnlyList<double> Mean => catalogue.Mean;
+
+    /// <summary>Per channel over the training pictures, of the population, on the scale 0 to 1.</summary>
+    public IReadOnlyList<double> StandardDeviation => catalogue.StandardDeviation;
+
+    /// <summary>(Count): an index into <see cref="ClassNames"/>, or -1.</summary>
+    public ReadOnlySpan<int> Labels => new(Start + header.LabelsStart, Count);
+
+    /// <summary>(Count, C, H, W) bytes: all pictures, one after the other.</summary>
+    public byte* PixelData => Start + PackedHeader.PixelsStart;
+
+    private byte* Start => start is not null ? start : throw new ObjectDisposedException(File);
+
+    /// <summary>(C, H, W) bytes of one picture, straight from the memory map.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
+    public ReadOnlySpan<byte> Pixels(int index) => new(PixelData + (long)Checked(index) * Shape.Pixels, Shape.Pixels);
+
+    /// <summary>The picture's name in its source.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
+    public string Name(int index)
+    {
+        var ends = new ReadOnlySpan<int>(Start + header.NameEndsStart, Count);
+        var begin = Checked(index) == 0 ? 0 : ends[index - 1];
+        return Encoding.UTF8.GetString(Start + header.NamesStart + begin, ends[index] - begin);
+    }
+
+    /// <summary>Unmaps the file.</summary>
+    public void Dispose()
+    {
+        if (start is null)
+            return;
+        start = null;
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+        view.Dispose();
+        mapping.Dispose();
+    }
+
+    private int Checked(int index) =>
+        (uint)index < (uint)Count ? index : throw new ArgumentOutOfRangeException(nameof(index), $"{File} holds {Count} pictures; there is no number {index}.");
+
+    private void VerifyTables()
+    {
+        var previous = 0;
+        foreach (var end in new ReadOnlySpan<int>(start + header.NameEndsStart, Count))
+        {
+            if (end < previous || end > header.NamesLength)
+                throw new PackedFormatException($"{File} is damaged, its table of names makes no sense: pack again.");
+            previous = end;
+        }
+        foreach (var label in Labels)
+        {
+            if (label < -1 || label >= ClassNames.Count)
+                throw new PackedFormatException($"{File} is damaged, it has the label {label} and {ClassNames.Count} classes: pack again.");
+        }
+    }
+
+    private static FileStream OpenStream(string file)
+    {
+        try { return new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0); }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new PackedFormatException($"{file} cannot be read: {error.Message.TrimEnd('.')}.", error);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace Tessera.Imaging.Packing;
+
+/// <summary>Writes a packed file beside its final name and renames it when it is whole.</summary>
+internal static class PackedWriter
+{
+    private const string PartialExtension = ".part";
+
+    /// <exception cref="ImageSourceException">No training picture can be read.</exception>
+    /// <exception cref="PackingException">The file cannot be written.</exception>
+    public static void Write(ImageSource source, ImageShape shape, string file, IProgress<PackProgress>? progress, CancellationToken cancellation)
+    {
+        var partial = file + PartialExtension;
+        var pixelBytes = PackedHeader.PixelsStart + (long)source.Entries.Count * shape.Pixels;
+        SafeFileHandle? handle = null;
+        try
+        {
+            var folder = Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            RequireRoom(folder, file, pixelBytes);
+            // The space is taken now: a disk that is too small is found before an hour of decoding, not after. One writer at a time.
+            handle = File.OpenHandle(partial, FileMode.Create, FileAccess.ReadWrite, FileShare.None, preallocationSize: pixelBytes);
+            WriteParts(source, shape, handle, progress, cancellation);
+            handle.Dispose();
+            // No flush to the disk: a power cut may leave a file whose checksum fails, and that is packed again.
+            File.Move(partial, file, overwrite: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            Remove(handle, partial);
+            throw new PackingException(
+                $"{file} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable, in no other program's use, and has {Megabytes(pixelBytes)} to spare.", error);
+        }
+        catch
+        {
+            Remove(handle, partial);
+            throw;
+        }
+    }
+
+    private static void WriteParts(
+        ImageSource source, ImageShape shape, SafeFileHandle handle, IProgress<PackProgress>? progress, CancellationToken cancellation)
+    {
+        using var pixels = new PixelWriter(source, shape, handle, progress);
+        pixels.WriteAll(cancellation);
+        var written = pixels.Written;
+        var testStart = written.FindIndex(index => source.Entries[index].IsTest) is var first and >= 0 ? first : written.Count;
+        if (testStart == 0)
+            throw NothingLeft(source, pixels.Broken);
+
+        var (labels, nameEnds, names) = Tables(source, written);
+        var catalogue = Catalogue(source, pixels).ToJson();
+        var header = new PackedHeader(shape, written.Count, testStart, names.Length, catalogue.Length);
+        RandomAccess.SetLength(handle, header.ChecksumsStart);
+        RandomAccess.Write(handle, labels, header.LabelsStart);
+        RandomAccess.Write(handle, nameEnds, header.NameEndsStart);
+        RandomAccess.Write(handle, names, header.NamesStart);
+        RandomAccess.Write(handle, catalogue, header.CatalogueStart);
+        var page = new byte[PackedHeader.Size];
+        header.Write(page);
+        RandomAccess.Write(handle, page, 0);
+        RandomAccess.Write(handle, PieceChecksums.Compute(header, (start, length) => HashPiece(handle, start, length)), header.ChecksumsStart);
+    }
+
+    private static (byte[] Labels, byte[] NameEnds, byte[] Names) Tables(ImageSource source, List<int> written)
+    {
+        var (labels, nameEnds) = (new byte[4 * written.Count], new byte[4 * written.Count]);
+        using var names = new MemoryStream();
+        for (var i = 0; i < written.Count; i++)
+        {
+            var entry = source.Entries[written[i]];
+            names.Write(Encoding.UTF8.GetBytes(entry.Name));
+            BinaryPrimitives.WriteInt32LittleEndian(labels.AsSpan(4 * i), entry.Label);
+            BinaryPrimitives.WriteInt32LittleEndian(nameEnds.AsSpan(4 * i), (int)names.Length);
+        }
+        return (labels, nameEnds, names.ToArray());
+    }
+
+    private static PackedCatalogue Catalogue(ImageSource source, PixelWriter pixels) => new()
+    {
+        SourceKind = source.Kind,
+        SourceLocation = source.Location,
+        Fingerprint = source.Fingerprint,
+        DecoderRevision = ImageDecoder.Revision,
+        ClassNames = [.. source.ClassNames],
+        ClassTitles = [.. source.ClassTitles],
+        Mean = pixels.Statistics.Mean(),
+        StandardDeviation = pixels.Statistics.StandardDeviation(),
+        Broken = [.. pixels.Broken],
+    };
+
+    private static ulong HashPiece(SafeFileHandle handle, long start, int length)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            var piece = buffer.AsSpan(0, length);
+            for (var filled = 0; filled < length;)
+            {
+                var read = RandomAccess.Read(handle, piece[filled..], start + filled);
+                filled += read > 0 ? read : throw new EndOfStreamException("the file became shorter while it was written");
+            }
+            return XxHash3.HashToUInt64(piece);
+        }
+        finally { ArrayPool<byte>.Shared.Return(buffer); }
+    }
+
+    private static void RequireRoom(DirectoryInfo folder, string file, long needed)
+    {
+        var free = new DriveInfo(folder.FullName).AvailableFreeSpace;
+        if (free < needed)
+            throw new PackingException($"{file} takes {Megabytes(needed)} and its disk has {Megabytes(free)} left: free some, or choose another folder.");
+    }
+
+    private static ImageSourceException NothingLeft(ImageSource source, List<BrokenImage> broken)
+    {
+        var training = source.Entries.Count(entry => !entry.IsTest);
+        if (training == 0)
+            return new ImageSourceException($"{source.Location} has test pictures and none to train on.");
+        var first = string.Join("; ", broken.Take(3).Select(image => $"{image.Name} {image.Reason}"));
+        return new ImageSourceException($"Not one of the {training} training pictures of {source.Location} can be read: {first}{(broken.Count > 3 ? "; …" : "")}.");
+    }
+
+    private static void Remove(SafeFileHandle? handle, string partial)
+    {
+        if (handle is null)
+            return; // never opened: what lies there is another process's
+        handle.Dispose();
+        File.Delete(partial);
+    }
+
+    private static string Megabytes(long bytes) => $"{bytes / 1e6:N1} MB";
+}

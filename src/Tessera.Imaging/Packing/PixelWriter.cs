@@ -1,0 +1,144 @@
+using System.Buffers;
+using System.Runtime.ExceptionServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Tessera.Imaging.Packing;
+
+/// <summary>Decodes a source's pictures on all cores and writes them in order, leaving broken ones out.</summary>
+/// <remarks>
+/// Workers take runs of pictures and decode each into a buffer of its own. Where a run is written depends on how many pictures of
+/// the runs before it were sound, so finished runs wait until those before them are counted; then whichever worker got
+/// there writes them. A semaphore bounds the runs under way, so memory stays at a few megabytes a core.
+/// </remarks>
+internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFileHandle file, IProgress<PackProgress>? progress) : IDisposable
+{
+    private const int RunBytes = 1 << 20;
+    private const int RunsPerCore = 4;
+
+    private readonly int runLength = Math.Clamp(RunBytes / shape.Pixels, 1, 256);
+    private readonly SemaphoreSlim slots = new(Environment.ProcessorCount * RunsPerCore);
+    private readonly Lock gate = new();
+    private readonly Dictionary<int, Run> finished = [];
+    private int nextToTake;
+    private int nextToPlace;
+
+    /// <summary>Indices into the source's entries of the pictures that were written, in their order.</summary>
+    public List<int> Written { get; } = [];
+
+    public List<BrokenImage> Broken { get; } = [];
+
+    /// <summary>Over the training pictures.</summary>
+    public ChannelSums Statistics { get; } = new(shape.Channels);
+
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="IOException">Nothing more can be written.</exception>
+    public void WriteAll(CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var workers = Enumerable.Range(0, Environment.ProcessorCount).Select(_ => Task.Factory.StartNew(
+            () => Work(stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
+        try { Task.WaitAll(workers, CancellationToken.None); }
+        catch (AggregateException failures)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            // A worker that fails stops the others: its own exception is the one to tell, not their being stopped.
+            var cause = failures.InnerExceptions.FirstOrDefault(failure => failure is not OperationCanceledException);
+            ExceptionDispatchInfo.Throw(cause ?? failures.InnerExceptions[0]);
+        }
+    }
+
+    public void Dispose()
+    {
+        slots.Dispose();
+        foreach (var run in finished.Values)
+            ArrayPool<byte>.Shared.Return(run.Pixels);
+    }
+
+    private void Work(CancellationTokenSource stop)
+    {
+        try
+        {
+            while (true)
+            {
+                slots.Wait(stop.Token);
+                // Taken only with a slot in hand: so the earliest unfinished run always has one, and the rest can follow.
+                var number = Interlocked.Increment(ref nextToTake) - 1;
+                if ((long)number * runLength >= source.Entries.Count)
+                {
+                    slots.Release();
+                    return;
+                }
+                foreach (var run in Place(number, Decode(number, stop.Token)))
+                    Write(run);
+            }
+        }
+        catch
+        {
+            stop.Cancel();
+            throw;
+        }
+    }
+
+    private Run Decode(int number, CancellationToken cancellation)
+    {
+        var start = number * runLength;
+        var end = (int)Math.Min((long)start + runLength, source.Entries.Count);
+        var run = new Run(ArrayPool<byte>.Shared.Rent(runLength * shape.Pixels), new ChannelSums(shape.Channels));
+        for (var index = start; index < end; index++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var picture = run.Pixels.AsSpan(run.Sound.Count * shape.Pixels, shape.Pixels);
+            try { source.Read(index, shape, picture); }
+            catch (BrokenImageException broken)
+            {
+                run.Broken.Add(broken.ToBrokenImage());
+                continue;
+            }
+            run.Sound.Add(index);
+            if (!source.Entries[index].IsTest)
+                run.Statistics.Add(picture);
+        }
+        return run;
+    }
+
+    /// <summary>Hands in a finished run; takes back the runs whose place is now known.</summary>
+    private List<Run> Place(int number, Run run)
+    {
+        var placed = new List<Run>();
+        lock (gate)
+        {
+            finished.Add(number, run);
+            while (finished.Remove(nextToPlace, out var next))
+            {
+                nextToPlace++;
+                next.Position = PackedHeader.PixelsStart + (long)Written.Count * shape.Pixels;
+                Written.AddRange(next.Sound);
+                Broken.AddRange(next.Broken);
+                Statistics.Add(next.Statistics);
+                placed.Add(next);
+                progress?.Report(new PackProgress(Written.Count + Broken.Count, source.Entries.Count, Broken.Count));
+            }
+        }
+        return placed;
+    }
+
+    private void Write(Run run)
+    {
+        RandomAccess.Write(file, run.Pixels.AsSpan(0, run.Sound.Count * shape.Pixels), run.Position);
+        ArrayPool<byte>.Shared.Return(run.Pixels);
+        slots.Release();
+    }
+
+    private sealed class Run(byte[] pixels, ChannelSums statistics)
+    {
+        public byte[] Pixels => pixels;
+
+        public ChannelSums Statistics => statistics;
+
+        public List<int> Sound { get; } = [];
+
+        public List<BrokenImage> Broken { get; } = [];
+
+        public long Position { get; set; }
+    }
+}

@@ -1,0 +1,10 @@
+namespace Tessera.Imaging.Shapes;
+
+internal enum Pattern
+{
+    Plain,
+    Gradient,
+    Stripes,
+    Checks,
+    Clouds,
+}
