@@ -29,7 +29,7 @@ internal static class Outline
     {
         "arrow" => Polygon(Arrow, x, y),
         "circle" => Length(x, y) - 0.92,
-        "clover" => Math.Min(Length(x, y + 0.52), Math.Min(Length(x - 0.45, y - 0.26), Length(x + 0.45, y - 0.26))) - 0.47,
+        "clover" => Math.Min(Length(x, y + 0.56), Math.Min(Length(x - 0.485, y - 0.28), Length(x + 0.485, y - 0.28))) - 0.51,
         "crescent" => Math.Max(Length(x, y) - 0.98, 0.82 - Length(x - 0.48, y)),
         "cross" => Math.Min(Box(x, y, 0.98, 0.3), Box(x, y, 0.3, 0.98)),
         "heart" => Heart(x, y),

@@ -16,7 +16,7 @@ internal sealed class Scene
         var (groundColours, surfaceColours) = DrawColours(ref random);
         ground = Texture.Draw(ref random, groundColours.First, groundColours.Second);
         surface = Texture.Draw(ref random, surfaceColours.First, surfaceColours.Second);
-        radius = random.Uniform(0.18, 0.4);
+        radius = random.Uniform(0.2, 0.42);
         (placeX, placeY) = (random.Uniform(), random.Uniform());
         rotation = Direction.Draw(ref random);
         (shadowX, shadowY) = (random.Uniform(-0.05, 0.05), random.Uniform(0.01, 0.06));

@@ -1,0 +1,11 @@
+namespace Tessera.Imaging.Tests.Fixtures;
+
+/// <summary>Packing that ends when the test run is cancelled.</summary>
+internal static class Packed
+{
+    public static PackedImages Pack(ImageSource source, ImageShape shape, string file, IProgress<PackProgress>? progress = null) =>
+        PackedImages.Pack(source, shape, file, progress, TestContext.Current.CancellationToken);
+
+    public static PackedImages OpenOrPack(string source, ImageShape shape, string cacheFolder) =>
+        PackedImages.OpenOrPack(source, shape, cacheFolder, cancellation: TestContext.Current.CancellationToken);
+}
