@@ -32,7 +32,7 @@ public sealed partial class Pretraining : IDisposable
     private readonly AdamW optimizer;
     private readonly LearningRateSchedule schedule;
     private readonly MaskSampler masks;
-    private readonly Augmentation augmentation;
+    private readonly TrainingStep trainingStep;
     private readonly BatchLoader loader;
     private readonly MetricsLog metrics;
     private readonly Figures.TensorBoardWriter board;
@@ -70,8 +70,9 @@ public sealed partial class Pretraining : IDisposable
         schedule = new LearningRateSchedule(
             options.PeakLearningRate, (long)Math.Round(warmup * stepsPerEpoch), (long)options.Epochs * stepsPerEpoch);
         masks = new MaskSampler(options.ToMask(), architecture, options.Seed);
-        augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
+        var augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
         loader = new BatchLoader(images, masks, augmentation);
+        trainingStep = new TrainingStep(model, optimizer, augmentation, normalization, device, options.Accumulate, options.Clip);
 
         step = readStep = savedStep = firstStep = Checkpoint.Restore(run, model, optimizer, images.Fingerprint);
         metrics = MetricsLog.Open(run, step);
@@ -142,11 +143,10 @@ public sealed partial class Pretraining : IDisposable
         interval.Restart();
         foreach (var batch in loader.Load(pictures, options.BatchSize, epoch))
         {
-            using (batch) Backward(batch);
+            using (batch) pending.Add(trainingStep.Accumulate(batch));
             if (++batches % options.Accumulate != 0) continue;
 
-            if (options.Clip is { } norm) optimizer.Clip(norm);
-            optimizer.Step(schedule.At(step));
+            trainingStep.Update(schedule.At(step));
             step++;
             var ends = step % stepsPerEpoch == 0;
             var logs = step % options.LogSteps == 0 || ends;
@@ -159,17 +159,6 @@ public sealed partial class Pretraining : IDisposable
             }
             if (step % options.CheckpointSteps == 0 && !ends) Save();
         }
-    }
-
-    private void Backward(Batch batch)
-    {
-        using var scope = NewDisposeScope();
-        using var mask = batch.Mask.To(device);
-        var pixels = augmentation.Apply(batch.Images.to(device), batch.Crops!.to(device));
-        var patches = Patches.Cut(normalization.Standardize(pixels), options.PatchSize);
-        var loss = model.call(patches, mask);
-        (options.Accumulate == 1 ? loss : loss / options.Accumulate).backward();
-        pending.Add(loss.detach().DetachFromDisposeScope());
     }
 
     /// <summary>Reads the losses since the last time, the one place where the device is waited for, and logs their mean.</summary>
