@@ -18,5 +18,6 @@ public sealed record DataSetArchive(string Name, Uri Address, string Md5, string
     /// <exception cref="DataSetFetchException">There is none.</exception>
     public static DataSetArchive Find(string name) =>
         Known.FirstOrDefault(known => known.Name == name)
-        ?? throw new DataSetFetchException($"There is no data set named {name} to fetch; there are: {string.Join(", ", Known.Select(known => known.Name))}.");
+        ?? throw new DataSetFetchException(
+            $"There is no data set named {name} to fetch; there are: {string.Join(", ", Known.Select(known => known.Name))}.");
 }

@@ -19,7 +19,9 @@ public static class DataSetFetch
     /// <param name="progress">Told as it goes.</param>
     /// <param name="cancellation">Stops; what was downloaded is kept.</param>
     /// <returns>The full path of the data set's folder: a source for <see cref="ImageSource.Open"/>.</returns>
-    /// <exception cref="DataSetFetchException">The server cannot be reached or serves something else; the archive is not sound; the folder is not writable or full.</exception>
+    /// <exception cref="DataSetFetchException">
+    /// The server cannot be reached or serves something else; the archive is not sound; the folder is not writable or full.
+    /// </exception>
     public static async Task<string> FetchAsync(
         DataSetArchive dataSet, string targetFolder, HttpClient client, IProgress<FetchProgress>? progress = null, CancellationToken cancellation = default)
     {
@@ -40,7 +42,8 @@ public static class DataSetFetch
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new DataSetFetchException($"{target} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
+            throw new DataSetFetchException(
+                $"{target} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
         }
     }
 

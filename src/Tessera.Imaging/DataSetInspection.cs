@@ -33,7 +33,10 @@ public static class DataSetInspection
 
     private static InspectionReport Report(ImageSource source, ImageFacts?[] facts, BrokenImage[] broken)
     {
-        var sound = source.Entries.Zip(facts).Where(pair => pair.Second is not null).Select(pair => (Entry: pair.First, Facts: pair.Second!.Value)).ToList();
+        var sound = source.Entries.Zip(facts)
+            .Where(pair => pair.Second is not null)
+            .Select(pair => (Entry: pair.First, Facts: pair.Second!.Value))
+            .ToList();
         var training = new int[source.ClassNames.Count];
         var test = new int[source.ClassNames.Count];
         foreach (var (entry, _) in sound.Where(picture => picture.Entry.Label >= 0))

@@ -27,7 +27,8 @@ public sealed record DataSplit(int[] Train, int[] HeldOut)
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.TestStart == images.Count && images.Count < 2)
-            throw new ImageSourceException($"{images.SourceLocation} has one picture that can be read: at least two are needed, one to train on and one to hold out.");
+            throw new ImageSourceException(
+                $"{images.SourceLocation} has one picture that can be read: at least two are needed, one to train on and one to hold out.");
         return Of(images.Labels, images.TestStart, limit, seed);
     }
 
@@ -49,7 +50,9 @@ public sealed record DataSplit(int[] Train, int[] HeldOut)
 
     /// <summary>From each class the same share: pictures are taken by (their rank in the class + ½) / the class's size.</summary>
     private static int[] Proportional(int[] pictures, ReadOnlySpan<int> labels, int count, ulong seed) =>
-        Take(Ranked(pictures, labels, Purpose.HoldOut, seed).OrderBy(ranked => (ranked.Rank + 0.5) / ranked.ClassSize).ThenBy(ranked => ranked.Draw), count);
+        Take(
+            Ranked(pictures, labels, Purpose.HoldOut, seed).OrderBy(ranked => (ranked.Rank + 0.5) / ranked.ClassSize).ThenBy(ranked => ranked.Draw),
+            count);
 
     /// <summary>From each class the same number: the first of each, then the second of each, and so on.</summary>
     private static int[] Balanced(int[] pictures, ReadOnlySpan<int> labels, int count, ulong seed) =>

@@ -3,7 +3,9 @@ using SkiaSharp;
 
 namespace Tessera.Imaging;
 
-/// <summary>Decodes one picture and brings it to a shape: the shortest side is resized to cover, the rest is cropped from the centre.</summary>
+/// <summary>
+/// Decodes one picture and brings it to a shape: the shortest side is resized to cover, the rest is cropped from the centre.
+/// </summary>
 /// <remarks>
 /// JPEG, PNG, WebP, BMP and GIF (of an animation the first frame), told by content. EXIF orientation is applied. Transparent
 /// pixels are composited over white. One channel is ITU-R BT.601 luma, as in Pillow. Colour profiles are not applied, again
@@ -34,7 +36,8 @@ public static class ImageDecoder
     public static unsafe void Decode(ReadOnlySpan<byte> encoded, string name, ImageShape shape, Span<byte> planar)
     {
         if (planar.Length < shape.Pixels)
-            throw new ArgumentException($"A picture of {shape} takes {shape.Pixels} bytes; there is room for {planar.Length}.", nameof(planar));
+            throw new ArgumentException(
+                $"A picture of {shape} takes {shape.Pixels} bytes; there is room for {planar.Length}.", nameof(planar));
         fixed (byte* start = encoded)
         {
             using var codec = OpenCodec((nint)start, encoded.Length, name);
@@ -81,7 +84,8 @@ public static class ImageDecoder
         var upright = IsTransposed(origin) ? new ImageShape(shape.Channels, shape.Width, shape.Height) : shape;
         var info = DecodedInfo(codec, upright);
         if ((long)info.Width * info.Height > MostPixels)
-            throw new BrokenImageException(name, $"has {info.Width}×{info.Height} pixels, more than the {MostPixels / 1_000_000} million that are read");
+            throw new BrokenImageException(
+                name, $"has {info.Width}×{info.Height} pixels, more than the {MostPixels / 1_000_000} million that are read");
 
         var pixels = ArrayPool<byte>.Shared.Rent(info.BytesSize);
         try

@@ -23,7 +23,10 @@ public abstract class ImageSource
         (Kind, Location, ClassNames, ClassTitles, Entries, Fingerprint) = (kind, location, classNames, classTitles, entries, fingerprint);
     }
 
-    /// <summary>What was recognised, for people: <c>Tiny-ImageNet layout</c>, <c>one folder per class</c>, <c>flat folder</c>, <c>packed file</c>, <c>shapes</c>.</summary>
+    /// <summary>
+    /// What was recognised, for people: <c>Tiny-ImageNet layout</c>, <c>one folder per class</c>, <c>flat folder</c>, <c>packed
+    /// file</c>, <c>shapes</c>.
+    /// </summary>
     public string Kind { get; }
 
     /// <summary>The full path, or the name of a built-in source.</summary>
@@ -38,7 +41,9 @@ public abstract class ImageSource
     /// <summary>Training pictures first, then the source's own test split.</summary>
     public IReadOnlyList<ImageEntry> Entries { get; }
 
-    /// <summary>A hash over names, labels, split, sizes and modification times: the same for a copy that kept its times, wherever it lies.</summary>
+    /// <summary>
+    /// A hash over names, labels, split, sizes and modification times: the same for a copy that kept its times, wherever it lies.
+    /// </summary>
     public string Fingerprint { get; }
 
     /// <summary>Recognises a source string.</summary>
@@ -57,10 +62,12 @@ public abstract class ImageSource
         if (Directory.Exists(source))
             return FolderLayouts.Open(source);
         if (!File.Exists(source))
-            throw new ImageSourceException($"There is no folder or file {Path.GetFullPath(source)}: name a folder of pictures, a .tessera file, or shapes.");
+            throw new ImageSourceException(
+                $"There is no folder or file {Path.GetFullPath(source)}: name a folder of pictures, a .tessera file, or shapes.");
         if (PackedImages.HasPackedExtension(source))
             return new PackedSource(source);
-        throw new ImageSourceException($"{source} is a file, not a source: name the folder that holds the pictures, a .tessera file, or shapes.");
+        throw new ImageSourceException(
+            $"{source} is a file, not a source: name the folder that holds the pictures, a .tessera file, or shapes.");
     }
 
     /// <summary>Reads one picture, resized so that the shortest side covers the shape and cropped from the centre.</summary>

@@ -10,7 +10,9 @@ public sealed partial class PackedImages
 
     /// <summary>Maps a packed file, after its header and checksums were verified.</summary>
     /// <param name="file">A path.</param>
-    /// <exception cref="PackedFormatException">It cannot be read, is no packed file, is cut short, altered, or written by a newer version.</exception>
+    /// <exception cref="PackedFormatException">
+    /// It cannot be read, is no packed file, is cut short, altered, or written by a newer version.
+    /// </exception>
     public static PackedImages Open(string file) => new(Path.GetFullPath(file), wasReused: true);
 
     /// <summary>Decodes a source on all cores into a packed file, and opens it.</summary>
@@ -29,8 +31,14 @@ public sealed partial class PackedImages
         return new PackedImages(file, wasReused: false);
     }
 
-    /// <summary>Opens what was packed from a source before; packs it where there is nothing yet, the source has changed, or the file is damaged.</summary>
-    /// <param name="source">Any source string, see <see cref="ImageSource.Open"/>. A packed file of this shape is opened where it lies; one of another shape is resized.</param>
+    /// <summary>
+    /// Opens what was packed from a source before; packs it where there is nothing yet, the source has changed, or the file is
+    /// damaged.
+    /// </summary>
+    /// <param name="source">
+    /// Any source string, see <see cref="ImageSource.Open"/>. A packed file of this shape is opened where it lies; one of another
+    /// shape is resized.
+    /// </param>
     /// <param name="shape">The shape wanted.</param>
     /// <param name="cacheFolder">Where packed files are kept; made if need be.</param>
     /// <param name="progress">Told as it goes, from several threads, one at a time.</param>

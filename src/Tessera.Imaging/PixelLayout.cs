@@ -71,8 +71,10 @@ internal static class PixelLayout
     {
         var (channels, storedHeight, storedWidth) = storedShape;
         var transposed = origin >= SKEncodedOrigin.LeftTop;
-        var rowsReversed = origin is SKEncodedOrigin.BottomRight or SKEncodedOrigin.BottomLeft or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom;
-        var columnsReversed = origin is SKEncodedOrigin.TopRight or SKEncodedOrigin.BottomRight or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;
+        var rowsReversed = origin is
+            SKEncodedOrigin.BottomRight or SKEncodedOrigin.BottomLeft or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom;
+        var columnsReversed = origin is
+            SKEncodedOrigin.TopRight or SKEncodedOrigin.BottomRight or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;
         var (height, width) = transposed ? (storedWidth, storedHeight) : (storedHeight, storedWidth);
         for (var channel = 0; channel < channels; channel++)
         {

@@ -37,7 +37,8 @@ internal static class ArchiveDownload
         }
         catch (HttpRequestException error)
         {
-            throw new DataSetFetchException($"{address} cannot be reached ({error.Message.TrimEnd('.')}): check the connection, or name another address.", error);
+            throw new DataSetFetchException(
+                $"{address} cannot be reached ({error.Message.TrimEnd('.')}): check the connection, or name another address.", error);
         }
     }
 

@@ -8,7 +8,9 @@ internal static class ArchiveUnpacking
     private const int UnixTypeMask = 0xF000;
     private const int UnixLink = 0xA000;
 
-    /// <exception cref="DataSetFetchException">It is no zip archive, reaches outside its folder, or does not hold the one expected.</exception>
+    /// <exception cref="DataSetFetchException">
+    /// It is no zip archive, reaches outside its folder, or does not hold the one expected.
+    /// </exception>
     public static void Run(string archive, string folder, string target, IProgress<FetchProgress>? progress, CancellationToken cancellation)
     {
         var unpacking = Path.Join(target, folder + ".unpacking");

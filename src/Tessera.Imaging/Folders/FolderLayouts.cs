@@ -18,7 +18,8 @@ internal static class FolderLayouts
         {
             var contents = Recognise(root);
             if (contents.IsEmpty)
-                throw new ImageSourceException($"{root} holds no pictures ({PictureFolder.ExtensionList}): name the folder that holds them.");
+                throw new ImageSourceException(
+                    $"{root} holds no pictures ({PictureFolder.ExtensionList}): name the folder that holds them.");
             return contents.ToSource();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -88,7 +89,8 @@ internal static class FolderLayouts
             contents.AddTest(pictures, label);
         }
         if (PictureFolder.Pictures(contents.Root, test, recurse: false) is [var stray, ..])
-            throw new ImageSourceException($"{Path.Join(contents.Root, stray.Name)} lies outside the class folders of {test}: move it into one, or away.");
+            throw new ImageSourceException(
+                $"{Path.Join(contents.Root, stray.Name)} lies outside the class folders of {test}: move it into one, or away.");
     }
 
     private static bool HoldsPictures(string folder) => Directory.Exists(folder) && PictureFolder.Pictures(folder, folder, recurse: true).Count > 0;

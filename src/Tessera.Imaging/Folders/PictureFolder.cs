@@ -23,7 +23,10 @@ internal static class PictureFolder
         return false;
     }
 
-    /// <summary>The pictures in a folder and, when asked, in the folders below it; links to folders are not followed, lest they lead in circles.</summary>
+    /// <summary>
+    /// The pictures in a folder and, when asked, in the folders below it; links to folders are not followed, lest they lead in
+    /// circles.
+    /// </summary>
     /// <param name="root">The source's folder: names are relative to it.</param>
     /// <param name="folder">The folder to list, inside the root.</param>
     /// <param name="recurse">Whether to go down.</param>

@@ -21,7 +21,8 @@ internal static class TinyImageNetLayout
         foreach (var folder in PictureFolder.Subfolders(train))
         {
             if (!labels.ContainsKey(Path.GetFileName(folder)))
-                throw new ImageSourceException($"{folder} is a class that {WordNetIdentifiers(root)} does not list: add a line to it, or remove the folder.");
+                throw new ImageSourceException(
+                    $"{folder} is a class that {WordNetIdentifiers(root)} does not list: add a line to it, or remove the folder.");
         }
         foreach (var (label, name) in names.Index())
         {
@@ -75,7 +76,8 @@ internal static class TinyImageNetLayout
         var pictures = PictureFolder.Pictures(contents.Root, images, recurse: false);
         var file = Annotations(contents.Root);
         if (!File.Exists(file))
-            throw new ImageSourceException($"{file} is not there: without it the pictures in {images} have no labels; put it back, or remove that folder.");
+            throw new ImageSourceException(
+                $"{file} is not there: without it the pictures in {images} have no labels; put it back, or remove that folder.");
         var labelOf = ReadAnnotations(file, pictures, labels);
         foreach (var picture in pictures)
         {

@@ -33,7 +33,8 @@ internal sealed record PackedCatalogue
         try { catalogue = JsonSerializer.Deserialize(json, CatalogueJson.Default.PackedCatalogue); }
         catch (JsonException error)
         {
-            throw new PackedFormatException($"{file} is damaged, its catalogue is not what it should be ({error.Message.TrimEnd('.')}): pack again.", error);
+            throw new PackedFormatException(
+                $"{file} is damaged, its catalogue is not what it should be ({error.Message.TrimEnd('.')}): pack again.", error);
         }
 
         var problem = catalogue is null ? "it is null"

@@ -59,7 +59,8 @@ internal readonly record struct PackedHeader(ImageShape Shape, int Count, int Te
             throw CutShort(file, length, Size);
         var version = BinaryPrimitives.ReadUInt32LittleEndian(page[8..]);
         if (version > Version)
-            throw new PackedFormatException($"{file} was written by a newer version of Tessera (format {version}, this one reads up to {Version}): update, or pack again.");
+            throw new PackedFormatException(
+                $"{file} was written by a newer version of Tessera (format {version}, this one reads up to {Version}): update, or pack again.");
         if (version == 0)
             throw Contradicts(file, "format 0");
 

@@ -33,7 +33,9 @@ internal static class PackedWriter
         {
             Remove(handle, partial);
             throw new PackingException(
-                $"{file} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable, in no other program's use, and has {Megabytes(pixelBytes)} to spare.", error);
+                $"{file} cannot be written ({error.Message.TrimEnd('.')}): "
+                + $"choose a folder that is writable, in no other program's use, and has {Megabytes(pixelBytes)} to spare.",
+                error);
         }
         catch
         {
@@ -113,7 +115,8 @@ internal static class PackedWriter
     {
         var free = new DriveInfo(folder.FullName).AvailableFreeSpace;
         if (free < needed)
-            throw new PackingException($"{file} takes {Megabytes(needed)} and its disk has {Megabytes(free)} left: free some, or choose another folder.");
+            throw new PackingException(
+                $"{file} takes {Megabytes(needed)} and its disk has {Megabytes(free)} left: free some, or choose another folder.");
     }
 
     private static ImageSourceException NothingLeft(ImageSource source, List<BrokenImage> broken)
@@ -122,7 +125,8 @@ internal static class PackedWriter
         if (training == 0)
             return new ImageSourceException($"{source.Location} has test pictures and none to train on.");
         var first = string.Join("; ", broken.Take(3).Select(image => $"{image.Name} {image.Reason}"));
-        return new ImageSourceException($"Not one of the {training} training pictures of {source.Location} can be read: {first}{(broken.Count > 3 ? "; …" : "")}.");
+        return new ImageSourceException(
+            $"Not one of the {training} training pictures of {source.Location} can be read: {first}{(broken.Count > 3 ? "; …" : "")}.");
     }
 
     private static void Remove(SafeFileHandle? handle, string partial)

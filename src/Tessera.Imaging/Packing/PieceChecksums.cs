@@ -33,7 +33,9 @@ internal static class PieceChecksums
         if (difference == computed.Length)
             return;
         var piece = difference / 8;
-        var where = piece < header.PieceCount ? $"between bytes {(long)piece * PackedHeader.PieceSize} and {(piece + 1L) * PackedHeader.PieceSize}" : "in its checksums";
+        var where = piece < header.PieceCount
+            ? $"between bytes {(long)piece * PackedHeader.PieceSize} and {(piece + 1L) * PackedHeader.PieceSize}"
+            : "in its checksums";
         throw new PackedFormatException($"{name} was altered or damaged {where}: pack again.");
     }
 }

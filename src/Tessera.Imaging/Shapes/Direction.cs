@@ -1,6 +1,8 @@
 namespace Tessera.Imaging.Shapes;
 
-/// <summary>A unit vector: the cosine and sine of an angle, drawn without either function, whose last bits differ between machines.</summary>
+/// <summary>
+/// A unit vector: the cosine and sine of an angle, drawn without either function, whose last bits differ between machines.
+/// </summary>
 internal readonly record struct Direction(double Cosine, double Sine)
 {
     public static Direction Draw(ref CounterRandom random)

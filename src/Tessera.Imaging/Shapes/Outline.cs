@@ -1,7 +1,9 @@
 namespace Tessera.Imaging.Shapes;
 
 /// <summary>Signed distances to the outlines of the twelve classes: negative inside, in units of the shape's radius.</summary>
-/// <remarks>Distances to heart and polygon follow Inigo Quilez, "2D distance functions". Only exact operations are used: +, -, ·, /, √.</remarks>
+/// <remarks>
+/// Distances to heart and polygon follow Inigo Quilez, "2D distance functions". Only exact operations are used: +, -, ·, /, √.
+/// </remarks>
 internal static class Outline
 {
     private const double HalfRoot3 = 0.8660254037844386;

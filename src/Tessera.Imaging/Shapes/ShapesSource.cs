@@ -32,7 +32,8 @@ internal sealed class ShapesSource : ImageSource
         var text = source[(SourceName.Length + 1)..];
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is >= 1 and <= MostPictures)
             return new ShapesSource(count);
-        throw new ImageSourceException($"{source}: COUNT must be a whole number from 1 to {MostPictures}, as in shapes:{DefaultTrainingCount}, not \"{text}\".");
+        throw new ImageSourceException(
+            $"{source}: COUNT must be a whole number from 1 to {MostPictures}, as in shapes:{DefaultTrainingCount}, not \"{text}\".");
     }
 
     public override void Read(int index, ImageShape shape, Span<byte> planar)
