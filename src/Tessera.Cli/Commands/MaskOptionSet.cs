@@ -8,10 +8,10 @@ namespace Tessera.Cli.Commands;
 /// <summary>The options that say how a trained model's pictures are masked; each is the model's own unless it is given.</summary>
 internal sealed class MaskOptionSet
 {
-    private readonly Option<double?> ratio = new("--mask-ratio") { Description = "Share of the patches that is hidden [default: the model's]", HelpName = "R" };
-    private readonly Option<string?> masking = new("--masking") { Description = "How hidden patches are chosen [default: the model's]", HelpName = "random|block|grid" };
-    private readonly Option<int?> unit = new("--mask-unit") { Description = "Side of the square that is hidden as one [default: the model's]", HelpName = "PIXELS" };
-    private readonly Option<ulong?> seed = new("--seed") { Description = "Which masks are drawn, and which pictures are held out [default: the model's]", HelpName = "N" };
+    private readonly Option<double?> ratio = CommonOptions.Value<double?>("--mask-ratio", "R", "Share of the patches that is hidden [default: the model's]");
+    private readonly Option<string?> masking = CommonOptions.Value<string?>("--masking", "random|block|grid", "How hidden patches are chosen [default: the model's]");
+    private readonly Option<int?> unit = CommonOptions.Value<int?>("--mask-unit", "PIXELS", "Side of the square that is hidden as one [default: the model's]");
+    private readonly Option<ulong?> seed = CommonOptions.Value<ulong?>("--seed", "N", "Which masks are drawn, and which pictures are held out [default: the model's]");
 
     public void AddTo(Command command)
     {

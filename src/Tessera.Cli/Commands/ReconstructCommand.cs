@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Evaluation;
-using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;
 
@@ -10,16 +9,13 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera reconstruct</c>: pictures as they are, masked, and restored.</summary>
 internal static class ReconstructCommand
 {
-    public static Command Build(Terminal terminal)
+    public static Verb Build(Terminal terminal)
     {
-        var command = new Command("reconstruct", """
-            Draw pictures as they are, masked, and restored by a model.
-
-            Example:
-              tessera reconstruct --model runs/pictures cat.jpg dog.png -o restored.png
-            """);
+        var command = new Verb("reconstruct", "Draw pictures as they are, masked, and restored by a model.",
+            "tessera reconstruct --model runs/pictures cat.jpg dog.png -o restored.png");
         var model = CommonOptions.Model();
-        var pictures = new Argument<string[]>("IMAGE") { Description = "Picture files", Arity = ArgumentArity.OneOrMore };
+        var pictures = CommonOptions.FileArgument<string[]>("IMAGE", "Picture files");
+        pictures.Arity = ArgumentArity.OneOrMore;
         var output = new Option<string>("--out", "-o") { Description = "The PNG file to write", DefaultValueFactory = _ => "reconstruction.png", HelpName = "FILE" };
         var masks = new MaskOptionSet();
         var device = CommonOptions.Device();
