@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Imaging;
+using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
@@ -68,7 +69,7 @@ internal static class DataCommand
         var name = new Argument<string>("NAME") { Description = string.Join(", ", DataSetArchive.Known.Select(a => a.Name)) };
         name.AcceptOnlyFromAmong([.. DataSetArchive.Known.Select(a => a.Name)]);
         var output = new Option<string>("--out", "-o") { Description = "The folder to unpack into", DefaultValueFactory = _ => "data", HelpName = "DIR" };
-        var address = new Option<Uri?>("--address") { Description = "Where to get it [default: the publisher's]", HelpName = "URL" };
+        var address = CommonOptions.Value<string?>("--address", "URL", "Where to get it [default: the publisher's]");
         var md5 = new Option<string?>("--md5") { Description = "MD5 of the archive [default: the publisher's]", HelpName = "HEX" };
         command.Add(name);
         foreach (var option in new Option[] { output, address, md5 }) command.Add(option);
@@ -76,7 +77,7 @@ internal static class DataCommand
         {
             using var signals = new InterruptSignals(terminal);
             var known = DataSetArchive.Find(parsed.GetValue(name)!);
-            var archive = known with { Address = parsed.GetValue(address) ?? known.Address, Md5 = parsed.GetValue(md5) ?? known.Md5 };
+            var archive = known with { Address = Address(parsed.GetValue(address)) ?? known.Address, Md5 = parsed.GetValue(md5) ?? known.Md5 };
             using var client = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
             var folder = ProgressBar.While(terminal, archive.Name, progress => DataSetFetch.FetchAsync(archive, parsed.GetValue(output)!, client,
                 new Relay<FetchProgress>(p => progress.Report((p.BytesDone, p.BytesTotal ?? 0, Word(p.Stage)))), signals.Token).GetAwaiter().GetResult());
@@ -93,17 +94,21 @@ internal static class DataCommand
 
     private static ImageShape Shape(string size, int channels)
     {
-        var options = new Training.PretrainOptions { ImageSize = size, Channels = channels };
+        if (channels is not (1 or 3)) throw new UsageException($"--channels is {channels}: pictures have 1 or 3.");
         try
         {
-            var (height, width) = options.Size;
+            var (height, width) = new PretrainOptions { ImageSize = size }.Size;
             return new ImageShape(channels, height, width);
         }
-        catch (Exception e) when (e is FormatException or ArgumentException)
+        catch (FormatException e)
         {
-            throw new UsageException(e.Message);
+            throw new PretrainOptionsException([e.Message]);
         }
     }
+
+    private static Uri? Address(string? text) => text is null ? null
+        : Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? address
+        : throw new UsageException($"--address is '{text}': write an address that begins with http:// or https://.");
 
     private static void Tell(Terminal terminal, InspectionReport report)
     {

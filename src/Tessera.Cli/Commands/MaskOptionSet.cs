@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
@@ -21,7 +22,7 @@ internal sealed class MaskOptionSet
     public ulong Seed(ParseResult parsed, ModelDescription model) => parsed.GetValue(seed)
         ?? (ulong.TryParse(model.Training.GetValueOrDefault("seed"), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : 1);
 
-    /// <exception cref="UsageException">The masks do not fit the model.</exception>
+    /// <exception cref="PretrainOptionsException">The masks do not fit the model.</exception>
     public MaskSampler Sampler(ParseResult parsed, ModelDescription model)
     {
         var options = new MaskOptions
@@ -32,7 +33,7 @@ internal sealed class MaskOptionSet
         };
         var encoder = model.Architecture.Encoder;
         var faults = options.Faults(encoder.ImageHeight, encoder.ImageWidth, encoder.PatchSize).ToList();
-        if (faults.Count > 0) throw new UsageException($"{string.Join("; ", faults)}.");
+        if (faults.Count > 0) throw new PretrainOptionsException(faults);
         return new MaskSampler(options, model.Architecture, Seed(parsed, model));
     }
 }

@@ -78,7 +78,7 @@ internal static class PretrainCommand
         }
         catch (OperationCanceledException)
         {
-            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {run.Folder}");
+            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {Quoted(run.Folder)}");
             return ExitCode.Interrupted;
         }
         terminal.Say(ReportText.Standing(summary.HeldOut));
@@ -88,4 +88,6 @@ internal static class PretrainCommand
         terminal.Result(summary);
         return ExitCode.Done;
     }
+
+    private static string Quoted(string path) => path.Contains(' ') ? $"\"{path}\"" : path;
 }

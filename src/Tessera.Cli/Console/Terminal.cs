@@ -41,7 +41,7 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     /// <summary>A line on standard error.</summary>
     public void Note(string line)
     {
-        if (isDrawing) error.WriteLine(line); // goes above the bar
+        if (isDrawing) error.Write(new Align(new Text(line), HorizontalAlignment.Left)); // goes above the bar, and covers what was there
         else ErrorWriter.WriteLine(line); // as it is, not broken at the terminal's width
     }
 
