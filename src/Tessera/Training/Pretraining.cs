@@ -5,7 +5,6 @@ using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Runtime;
-using Tessera.Weights;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -119,9 +118,9 @@ public sealed partial class Pretraining : IDisposable
             }
             return Finish();
         }
-        catch (Exception e) when (e is SafetensorsException)
+        catch (Exception e) when (e is RunDirectoryException or IOException or UnauthorizedAccessException)
         {
-            throw new RunDirectoryException($"{e.Message} {LastGood()}", e);
+            throw new RunDirectoryException($"{e.Message.TrimEnd('.')}. {LastGood()}", e);
         }
     }
 
