@@ -21,6 +21,7 @@ internal static class TesseraCommand
         }
         try
         {
+            RequireValues(arguments);
             // Exceptions and signals are ours: an error is one line, and an interrupt ends the step and saves it.
             return parsed.Invoke(new InvocationConfiguration
             {
@@ -51,6 +52,16 @@ internal static class TesseraCommand
         root.Add(DataCommand.Build(terminal));
         Verb.ShowExamples(root, ["tessera pretrain --data pictures/", "tessera pretrain --help"], terminal.Width);
         return root;
+    }
+
+    /// <summary>Refuses an empty argument, such as a shell's variable that is not set: no option and no file means anything by it.</summary>
+    private static void RequireValues(IReadOnlyList<string> arguments)
+    {
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            if (string.IsNullOrWhiteSpace(arguments[i]))
+                throw new UsageException(i == 0 ? "The first argument is empty." : $"The argument after {arguments[i - 1]} is empty.");
+        }
     }
 
     /// <summary>Everything that is wrong, in one line.</summary>

@@ -51,6 +51,12 @@ internal static class CommonOptions
     /// <summary>An enumeration's word in kebab case.</summary>
     public static string Word(Enum value) => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 
+    /// <summary>The file that --out names, which has that ending: a slip never replaces a file of another kind.</summary>
+    /// <exception cref="UsageException">It has another.</exception>
+    public static string FileEndingWith(string ending, string file) => file.EndsWith(ending, StringComparison.OrdinalIgnoreCase)
+        ? file
+        : throw new UsageException($"--out is '{file}': name a {ending} file.");
+
     private static T Read<T>(ArgumentResult result)
     {
         var (type, text) = (Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T), Text(result));

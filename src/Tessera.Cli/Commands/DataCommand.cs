@@ -50,10 +50,11 @@ internal static class DataCommand
         command.SetAction(parsed =>
         {
             using var signals = new InterruptSignals(terminal);
+            var file = CommonOptions.FileEndingWith(".tessera", parsed.GetValue(output)!);
             var shape = Shape(parsed.GetValue(size)!, parsed.GetValue(channels) ?? 3);
             var opened = ImageSource.Open(parsed.GetValue(source)!);
             using var release = opened as IDisposable;
-            using var images = ProgressBar.Pack(terminal, progress => PackedImages.Pack(opened, shape, parsed.GetValue(output)!, progress, signals.Token));
+            using var images = ProgressBar.Pack(terminal, progress => PackedImages.Pack(opened, shape, file, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
             terminal.Say($"{images.TestStart} pictures for training, {images.Count - images.TestStart} for testing, {images.ClassNames.Count} classes: {images.File}");
             terminal.Result(new Packed(images.File, images.TestStart, images.Count - images.TestStart, images.ClassNames, images.Broken, images.Mean, images.StandardDeviation));

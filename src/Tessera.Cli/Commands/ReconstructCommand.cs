@@ -25,10 +25,13 @@ internal static class ReconstructCommand
 
         command.SetAction(parsed =>
         {
+            var file = CommonOptions.FileEndingWith(".png", parsed.GetValue(output)!);
+            if (parsed.GetValue(pictures)!.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file)))
+                throw new UsageException($"--out names {file}, which is one of the pictures: choose another.");
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
             var target = ComputeDevice.Resolve(parsed.GetValue(device)!);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var sampler = masks.Sampler(parsed, loaded.Description);
-            var file = parsed.GetValue(output)!;
             var result = PictureReconstruction.Save(file, loaded, parsed.GetValue(pictures)!, sampler, target);
             BrokenPictures.Tell(terminal, result.Broken);
             terminal.Say($"{result.Restored} restored: {Path.GetFullPath(file)}");
