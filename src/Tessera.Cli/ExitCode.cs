@@ -31,7 +31,7 @@ internal static class ExitCode
     {
         var message = error.Message.Split('\n')[0].Trim();
         var expected = error is UsageException or PretrainOptionsException or ComputeDeviceException or LibTorchException or RunDirectoryException
-            or TrainingDivergedException or ModelFileException or SafetensorsException or ImagingException;
+            or TrainingDivergedException or ModelFileException or ImagingException or IOException or UnauthorizedAccessException;
         return expected ? message : $"{error.GetType().Name}: {message} (--verbose shows where)";
     }
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Help;
 using Tessera.Cli.Commands;
 using Tessera.Cli.Console;
 
@@ -13,22 +12,23 @@ internal static class TesseraCommand
     public static int Run(IReadOnlyList<string> arguments, Terminal terminal)
     {
         var parsed = Build(terminal).Parse(arguments);
-        terminal.Json = parsed.GetResult(CommonOptions.Json) is not null;
-        terminal.Verbose = parsed.GetResult(CommonOptions.Verbose) is not null;
-        if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
+        terminal.Json = IsOn(parsed, CommonOptions.Json);
+        terminal.Verbose = IsOn(parsed, CommonOptions.Verbose);
+        if (parsed.Errors.Count > 0 && parsed.Action is not { ClearsParseErrors: true })
         {
-            terminal.Note($"tessera: {string.Join(" ", parsed.Errors.Select(e => e.Message))} See tessera {Verb(parsed)}--help.");
+            terminal.Note($"tessera: {Faults(parsed)} See tessera {Path(parsed)}--help.");
             return ExitCode.WrongUsage;
         }
         try
         {
+            RequireValues(arguments);
             // Exceptions and signals are ours: an error is one line, and an interrupt ends the step and saves it.
             return parsed.Invoke(new InvocationConfiguration
             {
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
                 Output = terminal.Output,
-                Error = terminal.Error.Profile.Out.Writer,
+                Error = terminal.ErrorWriter,
             });
         }
         catch (Exception e)
@@ -39,7 +39,7 @@ internal static class TesseraCommand
 
     private static RootCommand Build(Terminal terminal)
     {
-        var root = new RootCommand("Tessera: self-supervised vision. Hides most patches of a picture, learns to restore them, and so learns to see.\n\nExample:\n  tessera pretrain --data pictures/")
+        var root = new RootCommand("Tessera: self-supervised vision. Hides most patches of a picture, learns to restore them, and so learns to see.")
         {
             HelpName = "tessera",
         };
@@ -50,10 +50,33 @@ internal static class TesseraCommand
         root.Add(EvaluateCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
         root.Add(DataCommand.Build(terminal));
+        Verb.ShowExamples(root, ["tessera pretrain --data pictures/", "tessera pretrain --help"], terminal.Width);
         return root;
     }
 
-    private static string Verb(ParseResult parsed)
+    /// <summary>Refuses an empty argument, such as a shell's variable that is not set: no option and no file means anything by it.</summary>
+    private static void RequireValues(IReadOnlyList<string> arguments)
+    {
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            if (string.IsNullOrWhiteSpace(arguments[i]))
+                throw new UsageException(i == 0 ? "The first argument is empty." : $"The argument after {arguments[i - 1]} is empty.");
+        }
+    }
+
+    /// <summary>Everything that is wrong, in one line.</summary>
+    private static string Faults(ParseResult parsed)
+    {
+        var verbs = string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name));
+        var faults = verbs.Length == 0 ? parsed.Errors.Select(e => e.Message)
+            : parsed.UnmatchedTokens is [var word, ..] ? [$"There is no '{word}': choose {verbs}."]
+            : [$"Say what to do: {verbs}."];
+        return string.Join(' ', faults.SelectMany(f => f.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    private static bool IsOn(ParseResult parsed, Option<bool> option) => parsed.GetResult(option) is { Implicit: false };
+
+    private static string Path(ParseResult parsed)
     {
         var names = new Stack<string>();
         for (var result = parsed.CommandResult; result.Parent is System.CommandLine.Parsing.CommandResult parent; result = parent)

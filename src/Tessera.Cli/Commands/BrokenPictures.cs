@@ -12,7 +12,7 @@ internal static class BrokenPictures
     {
         if (broken.Count == 0) return;
         terminal.Note($"{broken.Count} broken picture{(broken.Count == 1 ? "" : "s")} left out:");
-        foreach (var picture in broken.Take(Named)) terminal.Note($"  {picture.Name}: {picture.Reason}");
+        foreach (var picture in broken.Take(Named)) terminal.Note($"  {picture.Name} {picture.Reason}");
         if (broken.Count > Named) terminal.Note($"  and {broken.Count - Named} more (tessera data inspect names all)");
     }
 }

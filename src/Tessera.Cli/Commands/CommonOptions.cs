@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Text.Json;
 
 namespace Tessera.Cli.Commands;
@@ -19,21 +20,65 @@ internal static class CommonOptions
 
     public static Option<string> Cache() => new("--cache") { Description = "Folder for packed pictures", DefaultValueFactory = _ => DefaultCache, HelpName = "DIR" };
 
+    /// <summary>An argument that names files; a misspelled option is not taken for one.</summary>
+    public static Argument<T> FileArgument<T>(string name, string description)
+    {
+        var argument = new Argument<T>(name) { Description = description };
+        argument.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(t => t.Value.StartsWith('-') && t.Value.Length > 1))
+                result.AddError($"There is no option '{token.Value}' here (a file of that name is ./{token.Value}).");
+        });
+        return argument;
+    }
+
+    /// <summary>An option that holds text or a number; what is no number is told in words.</summary>
+    public static Option<T> Value<T>(string name, string placeholder, string description) =>
+        new(name) { Description = description, HelpName = placeholder, CustomParser = Read<T> };
+
     /// <summary>An enumeration by its words in kebab case, such as normalized-pixels.</summary>
     public static T Word<T>(ArgumentResult result) where T : struct, Enum
     {
-        var text = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+        var text = Text(result);
         foreach (var value in Enum.GetValues<T>())
         {
             if (string.Equals(Word(value), text, StringComparison.OrdinalIgnoreCase)) return value;
         }
-        var option = (result.Parent as OptionResult)?.Option.Name;
-        result.AddError($"{option} is '{text}': choose {string.Join(", ", Enum.GetValues<T>().Select(v => Word(v)))}.");
+        result.AddError($"{Name(result)} is '{text}': choose {string.Join(", ", Enum.GetValues<T>().Select(v => Word(v)))}.");
         return default;
     }
 
     /// <summary>An enumeration's word in kebab case.</summary>
     public static string Word(Enum value) => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
+
+    /// <summary>The file that --out names, which has that ending: a slip never replaces a file of another kind.</summary>
+    /// <exception cref="UsageException">It has another.</exception>
+    public static string FileEndingWith(string ending, string file) => file.EndsWith(ending, StringComparison.OrdinalIgnoreCase)
+        ? file
+        : throw new UsageException($"--out is '{file}': name a {ending} file.");
+
+    private static T Read<T>(ArgumentResult result)
+    {
+        var (type, text) = (Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T), Text(result));
+        try
+        {
+            // No thousands separators: 0,75 would be read as 75.
+            object value = type == typeof(double)
+                ? double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture)
+                : Convert.ChangeType(text, type, CultureInfo.InvariantCulture);
+            return (T)value;
+        }
+        catch (Exception e) when (e is FormatException or OverflowException)
+        {
+            var wanted = type == typeof(double) ? "a number such as 0.5" : type == typeof(ulong) ? "a whole number, 0 or more" : "a whole number";
+            result.AddError($"{Name(result)} is '{text}': write {wanted}.");
+            return default!;
+        }
+    }
+
+    private static string Text(ArgumentResult result) => result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+
+    private static string? Name(ArgumentResult result) => (result.Parent as OptionResult)?.Option.Name;
 
     private static string DefaultCache =>
         Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify) is { Length: > 0 } folder

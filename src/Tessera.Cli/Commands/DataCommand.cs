@@ -1,34 +1,31 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Imaging;
+using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
 /// <summary><c>tessera data</c>: get, pack and check data sets.</summary>
 internal static class DataCommand
 {
-    public static Command Build(Terminal terminal)
+    public static Verb Build(Terminal terminal)
     {
-        var command = new Command("data", "Get, pack and check data sets.");
+        var command = new Verb("data", "Get, pack and check data sets.");
         command.Add(Inspect(terminal));
         command.Add(Pack(terminal));
         command.Add(Fetch(terminal));
         return command;
     }
 
-    private static Command Inspect(Terminal terminal)
+    private static Verb Inspect(Terminal terminal)
     {
-        var command = new Command("inspect", """
-            Read every picture of a source and print counts, sizes, channels, classes and broken files.
-
-            Example:
-              tessera data inspect pictures/
-            """);
+        var command = new Verb("inspect", "Read every picture of a source and print counts, sizes, channels, classes and broken files.",
+            "tessera data inspect pictures/");
         var source = Source();
         command.Add(source);
         command.SetAction(parsed =>
         {
-            using var signals = new InterruptSignals();
+            using var signals = new InterruptSignals(terminal);
             var opened = ImageSource.Open(parsed.GetValue(source)!);
             using var release = opened as IDisposable;
             var report = ProgressBar.While(terminal, "reading", progress => DataSetInspection.Inspect(
@@ -40,81 +37,79 @@ internal static class DataCommand
         return command;
     }
 
-    private static Command Pack(Terminal terminal)
+    private static Verb Pack(Terminal terminal)
     {
-        var command = new Command("pack", """
-            Decode a source once into a .tessera file, which every verb takes as a source.
-
-            Example:
-              tessera data pack pictures/ --image-size 64 -o pictures.tessera
-            """);
+        var command = new Verb("pack", "Decode a source once into a .tessera file, which every verb takes as a source.",
+            "tessera data pack pictures/ --image-size 64 -o pictures.tessera");
         var source = Source();
         var size = new Option<string>("--image-size") { Description = "Size of the pictures in pixels", DefaultValueFactory = _ => "64", HelpName = "S|HxW" };
-        var channels = new Option<int>("--channels") { Description = "Grey or RGB", DefaultValueFactory = _ => 3, HelpName = "1|3" };
+        var channels = CommonOptions.Value<int?>("--channels", "1|3", "Grey or RGB [default: 3]");
         var output = new Option<string>("--out", "-o") { Description = "The file to write", Required = true, HelpName = "FILE" };
         command.Add(source);
         foreach (var option in new Option[] { size, channels, output }) command.Add(option);
         command.SetAction(parsed =>
         {
-            using var signals = new InterruptSignals();
-            var shape = Shape(parsed.GetValue(size)!, parsed.GetValue(channels));
+            using var signals = new InterruptSignals(terminal);
+            var file = CommonOptions.FileEndingWith(".tessera", parsed.GetValue(output)!);
+            var shape = Shape(parsed.GetValue(size)!, parsed.GetValue(channels) ?? 3);
             var opened = ImageSource.Open(parsed.GetValue(source)!);
             using var release = opened as IDisposable;
-            using var images = ProgressBar.Pack(terminal, progress => PackedImages.Pack(opened, shape, parsed.GetValue(output)!, progress, signals.Token));
+            using var images = ProgressBar.Pack(terminal, progress => PackedImages.Pack(opened, shape, file, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
-            terminal.Say($"{images.Count} pictures, {images.TestStart} of them for training, {images.ClassNames.Count} classes: {images.File}");
-            terminal.Result(new { images.File, images.Count, images.TestStart, images.ClassNames, images.Broken, images.Mean, images.StandardDeviation });
+            terminal.Say($"{images.TestStart} pictures for training, {images.Count - images.TestStart} for testing, {images.ClassNames.Count} classes: {images.File}");
+            terminal.Result(new Packed(images.File, images.TestStart, images.Count - images.TestStart, images.ClassNames, images.Broken, images.Mean, images.StandardDeviation));
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static Command Fetch(Terminal terminal)
+    private static Verb Fetch(Terminal terminal)
     {
-        var command = new Command("fetch", """
-            Download a data set, check it and unpack it. A download that broke off is resumed.
-
-            Example:
-              tessera data fetch tiny-imagenet -o data/
-            """);
+        var command = new Verb("fetch", "Download a data set, check it and unpack it. A download that broke off is resumed.",
+            "tessera data fetch tiny-imagenet -o data/");
         var name = new Argument<string>("NAME") { Description = string.Join(", ", DataSetArchive.Known.Select(a => a.Name)) };
+        name.AcceptOnlyFromAmong([.. DataSetArchive.Known.Select(a => a.Name)]);
         var output = new Option<string>("--out", "-o") { Description = "The folder to unpack into", DefaultValueFactory = _ => "data", HelpName = "DIR" };
-        var address = new Option<Uri?>("--address") { Description = "Where to get it [default: the publisher's]", HelpName = "URL" };
+        var address = CommonOptions.Value<string?>("--address", "URL", "Where to get it [default: the publisher's]");
         var md5 = new Option<string?>("--md5") { Description = "MD5 of the archive [default: the publisher's]", HelpName = "HEX" };
         command.Add(name);
         foreach (var option in new Option[] { output, address, md5 }) command.Add(option);
         command.SetAction(parsed =>
         {
-            using var signals = new InterruptSignals();
+            using var signals = new InterruptSignals(terminal);
             var known = DataSetArchive.Find(parsed.GetValue(name)!);
-            var archive = known with { Address = parsed.GetValue(address) ?? known.Address, Md5 = parsed.GetValue(md5) ?? known.Md5 };
+            var archive = known with { Address = Address(parsed.GetValue(address)) ?? known.Address, Md5 = parsed.GetValue(md5) ?? known.Md5 };
             using var client = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
             var folder = ProgressBar.While(terminal, archive.Name, progress => DataSetFetch.FetchAsync(archive, parsed.GetValue(output)!, client,
                 new Relay<FetchProgress>(p => progress.Report((p.BytesDone, p.BytesTotal ?? 0, Word(p.Stage)))), signals.Token).GetAwaiter().GetResult());
             terminal.Say(folder);
-            terminal.Result(new { Folder = folder });
+            terminal.Result(new Fetched(archive.Name, folder));
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static Argument<string> Source() => new("SOURCE") { Description = "A folder of pictures, a .tessera file, or shapes" };
+    private static Argument<string> Source() => CommonOptions.FileArgument<string>("SOURCE", "A folder of pictures, a .tessera file, or shapes");
 
     private static string Word(FetchStage stage) => CommonOptions.Word(stage);
 
     private static ImageShape Shape(string size, int channels)
     {
-        var options = new Training.PretrainOptions { ImageSize = size, Channels = channels };
+        if (channels is not (1 or 3)) throw new UsageException($"--channels is {channels}: pictures have 1 or 3.");
         try
         {
-            var (height, width) = options.Size;
+            var (height, width) = new PretrainOptions { ImageSize = size }.Size;
             return new ImageShape(channels, height, width);
         }
-        catch (Exception e) when (e is FormatException or ArgumentException)
+        catch (FormatException e)
         {
-            throw new UsageException(e.Message);
+            throw new PretrainOptionsException([e.Message]);
         }
     }
+
+    private static Uri? Address(string? text) => text is null ? null
+        : Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https" ? address
+        : throw new UsageException($"--address is '{text}': write an address that begins with http:// or https://.");
 
     private static void Tell(Terminal terminal, InspectionReport report)
     {
@@ -123,10 +118,19 @@ internal static class DataCommand
         if (report is { SmallestClass: { } smallest, LargestClass: { } largest })
             terminal.Say($"classes:  {report.Classes.Count}, {smallest.Training} ({smallest.Title}) to {largest.Training} ({largest.Title}) training pictures each");
         if (report is { Width: { } width, Height: { } height })
-            terminal.Say($"sizes:    {width.Smallest} to {width.Largest} wide (median {width.Median}), {height.Smallest} to {height.Largest} high (median {height.Median})");
+            terminal.Say($"sizes:    {Words(width)} wide, {Words(height)} high");
         terminal.Say($"channels: {string.Join(", ", report.Channels.OrderBy(c => c.Key).Select(c => $"{c.Value} with {c.Key}"))}");
         terminal.Say($"formats:  {string.Join(", ", report.Formats.OrderByDescending(f => f.Value).Select(f => $"{f.Value} {f.Key}"))}");
         terminal.Say($"broken:   {report.Broken.Count}");
-        foreach (var picture in report.Broken) terminal.Say($"  {picture.Name}: {picture.Reason}");
+        foreach (var picture in report.Broken) terminal.Say($"  {picture.Name} {picture.Reason}");
     }
+
+    private static string Words(SizeRange range) =>
+        range.Smallest == range.Largest ? $"{range.Smallest}" : $"{range.Smallest} to {range.Largest} (median {range.Median})";
+
+    private sealed record Packed(
+        string File, int Training, int Test, IReadOnlyList<string> Classes, IReadOnlyList<BrokenImage> Broken,
+        IReadOnlyList<double> Mean, IReadOnlyList<double> StandardDeviation);
+
+    private sealed record Fetched(string Name, string Folder);
 }

@@ -11,27 +11,26 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera evaluate</c>: how good a model is.</summary>
 internal static class EvaluateCommand
 {
-    public static Command Build(Terminal terminal)
+    private const int BatchSize = 128;
+
+    public static Verb Build(Terminal terminal)
     {
-        var command = new Command("evaluate", "Measure how good a model is.");
+        var command = new Verb("evaluate", "Measure how good a model is.");
         command.Add(Reconstruction(terminal));
         return command;
     }
 
-    private static Command Reconstruction(Terminal terminal)
+    private static Verb Reconstruction(Terminal terminal)
     {
-        var command = new Command("reconstruction", """
-            Restore held-out pictures and compare PSNR and SSIM of the hidden patches with what learning nothing gives.
-
-            Example:
-              tessera evaluate reconstruction --model runs/pictures --data pictures/
-            """);
+        var command = new Verb("reconstruction",
+            "Restore held-out pictures and compare PSNR and SSIM of the hidden patches with what learning nothing gives.",
+            "tessera evaluate reconstruction --model runs/pictures --data pictures/");
         var model = CommonOptions.Model();
         var data = CommonOptions.Data();
         var cache = CommonOptions.Cache();
         var device = CommonOptions.Device();
-        var limit = new Option<int?>("--limit") { Description = "Restore so many held-out pictures [default: all]", HelpName = "N" };
-        var batch = new Option<int>("--batch-size") { Description = "Pictures a forward pass", DefaultValueFactory = _ => 128, HelpName = "N" };
+        var limit = CommonOptions.Value<int?>("--limit", "N", "Restore so many held-out pictures [default: all]");
+        var batch = CommonOptions.Value<int?>("--batch-size", "N", $"Pictures a forward pass [default: {BatchSize}]");
         var masks = new MaskOptionSet();
         foreach (var option in new Option[] { model, data, limit, batch, device, cache }) command.Add(option);
         masks.AddTo(command);
@@ -40,7 +39,7 @@ internal static class EvaluateCommand
         {
             if (parsed.GetValue(batch) < 1 || parsed.GetValue(limit) < 1) throw new UsageException("--batch-size and --limit must be at least 1.");
             var target = ComputeDevice.Resolve(parsed.GetValue(device)!);
-            using var signals = new InterruptSignals();
+            using var signals = new InterruptSignals(terminal);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var encoder = loaded.Description.Architecture.Encoder;
             var sampler = masks.Sampler(parsed, loaded.Description);
@@ -51,7 +50,7 @@ internal static class EvaluateCommand
             var seed = masks.Seed(parsed, loaded.Description);
             var pictures = BatchLoader.Subset(DataSplit.Of(images, limit: null, seed).HeldOut, parsed.GetValue(limit), seed);
             var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
-                loaded.Model, loaded.Description.Normalization, images, pictures, sampler, parsed.GetValue(batch), target,
+                loaded.Model, loaded.Description.Normalization, images, pictures, sampler, parsed.GetValue(batch) ?? BatchSize, target,
                 new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
             terminal.Say($"{report.Pictures} held-out pictures of {images.SourceLocation}, {sampler.Hidden} of {sampler.Patches} patches hidden");
             terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");

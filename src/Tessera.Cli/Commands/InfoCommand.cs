@@ -1,4 +1,4 @@
-using System.CommandLine;
+using System.Text.Json;
 using Tessera.Cli.Console;
 using Tessera.Weights;
 
@@ -7,15 +7,10 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera info</c>: what a model is. It reads the file's header alone, without libtorch.</summary>
 internal static class InfoCommand
 {
-    public static Command Build(Terminal terminal)
+    public static Verb Build(Terminal terminal)
     {
-        var command = new Command("info", """
-            Say what a model is: architecture, parameters, how it was trained.
-
-            Example:
-              tessera info runs/pictures
-            """);
-        var path = new Argument<string>("MODEL") { Description = "A run directory or a .safetensors file" };
+        var command = new Verb("info", "Say what a model is: architecture, parameters, how it was trained.", "tessera info runs/pictures");
+        var path = CommonOptions.FileArgument<string>("MODEL", "A run directory or a .safetensors file");
         command.Add(path);
         command.SetAction(parsed =>
         {
@@ -25,12 +20,12 @@ internal static class InfoCommand
             [
                 ("file", info.File),
                 ("encoder", $"{encoder.Depth} blocks, {encoder.Width} wide, {encoder.Heads} heads, {CommonOptions.Word(encoder.Positions)} positions{(encoder.ClassToken ? ", class token" : "")}"),
-                ("decoder", $"{architecture.DecoderDepth} blocks, {architecture.DecoderWidth} wide, {architecture.DecoderHeads} heads"),
+                ("decoder", $"{architecture.DecoderDepth} block{(architecture.DecoderDepth == 1 ? "" : "s")}, {architecture.DecoderWidth} wide, {architecture.DecoderHeads} heads"),
                 ("pictures", $"{encoder.ImageHeight}x{encoder.ImageWidth}, {encoder.Channels} channel{(encoder.Channels == 1 ? "" : "s")}, patches of {encoder.PatchSize}: {encoder.Patches} tokens"),
                 ("masks", FormattableString.Invariant($"{info.Description.Mask.Ratio:p0} {info.Description.Mask.Masking}, {architecture.MaskTokens} mask tokens before the {CommonOptions.Word(architecture.Placement)}")),
                 ("target", $"{CommonOptions.Word(architecture.Target)}, loss on {CommonOptions.Word(architecture.LossOn)} patches"),
                 ("parameters", FormattableString.Invariant($"{info.Parameters:n0}, of them {info.EncoderParameters:n0} in the encoder")),
-                .. info.Description.Training.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => ("training: " + t.Key, t.Value)),
+                .. info.Description.Training.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => ("training: " + Words(t.Key), t.Value)),
             ];
             var width = lines.Max(l => l.Item1.Length);
             foreach (var (name, value) in lines) terminal.Say($"{name.PadRight(width)}  {value}");
@@ -39,4 +34,6 @@ internal static class InfoCommand
         });
         return command;
     }
+
+    private static string Words(string key) => JsonNamingPolicy.KebabCaseLower.ConvertName(key).Replace('-', ' ');
 }

@@ -1,15 +1,18 @@
 using System.Runtime.InteropServices;
+using Tessera.Cli.Console;
 
 namespace Tessera.Cli.Commands;
 
 /// <summary>Turns Ctrl-C and SIGTERM into a request to end well. A second one ends at once.</summary>
 internal sealed class InterruptSignals : IDisposable
 {
+    private readonly Terminal terminal;
     private readonly CancellationTokenSource source = new();
     private readonly PosixSignalRegistration interrupt, terminate;
 
-    public InterruptSignals()
+    public InterruptSignals(Terminal terminal)
     {
+        this.terminal = terminal;
         interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle);
         terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle);
     }
@@ -27,6 +30,7 @@ internal sealed class InterruptSignals : IDisposable
     {
         if (source.IsCancellationRequested) return;
         context.Cancel = true;
+        terminal.Note("stopping; a second interrupt stops at once");
         source.Cancel();
     }
 }

@@ -2,16 +2,17 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
 /// <summary>The options that say how a trained model's pictures are masked; each is the model's own unless it is given.</summary>
 internal sealed class MaskOptionSet
 {
-    private readonly Option<double?> ratio = new("--mask-ratio") { Description = "Share of the patches that is hidden [default: the model's]", HelpName = "R" };
-    private readonly Option<string?> masking = new("--masking") { Description = "How hidden patches are chosen [default: the model's]", HelpName = "random|block|grid" };
-    private readonly Option<int?> unit = new("--mask-unit") { Description = "Side of the square that is hidden as one [default: the model's]", HelpName = "PIXELS" };
-    private readonly Option<ulong?> seed = new("--seed") { Description = "Which masks are drawn, and which pictures are held out [default: the model's]", HelpName = "N" };
+    private readonly Option<double?> ratio = CommonOptions.Value<double?>("--mask-ratio", "R", "Share of the patches that is hidden [default: the model's]");
+    private readonly Option<string?> masking = CommonOptions.Value<string?>("--masking", "random|block|grid", "How hidden patches are chosen [default: the model's]");
+    private readonly Option<int?> unit = CommonOptions.Value<int?>("--mask-unit", "PIXELS", "Side of the square that is hidden as one [default: the model's]");
+    private readonly Option<ulong?> seed = CommonOptions.Value<ulong?>("--seed", "N", "Which masks are drawn, and which pictures are held out [default: the model's]");
 
     public void AddTo(Command command)
     {
@@ -21,7 +22,7 @@ internal sealed class MaskOptionSet
     public ulong Seed(ParseResult parsed, ModelDescription model) => parsed.GetValue(seed)
         ?? (ulong.TryParse(model.Training.GetValueOrDefault("seed"), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : 1);
 
-    /// <exception cref="UsageException">The masks do not fit the model.</exception>
+    /// <exception cref="PretrainOptionsException">The masks do not fit the model.</exception>
     public MaskSampler Sampler(ParseResult parsed, ModelDescription model)
     {
         var options = new MaskOptions
@@ -32,7 +33,7 @@ internal sealed class MaskOptionSet
         };
         var encoder = model.Architecture.Encoder;
         var faults = options.Faults(encoder.ImageHeight, encoder.ImageWidth, encoder.PatchSize).ToList();
-        if (faults.Count > 0) throw new UsageException($"{string.Join("; ", faults)}.");
+        if (faults.Count > 0) throw new PretrainOptionsException(faults);
         return new MaskSampler(options, model.Architecture, Seed(parsed, model));
     }
 }

@@ -11,24 +11,22 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera pretrain</c>: the main job.</summary>
 internal static class PretrainCommand
 {
-    public static Command Build(Terminal terminal)
+    public static Verb Build(Terminal terminal)
     {
-        var command = new Command("pretrain", """
-            Pretrain a masked autoencoder on pictures. Without --data and --model: a small model on built-in shapes, about a minute on two cores.
-
-            Examples:
-              tessera pretrain
-              tessera pretrain --data pictures/ --out runs/pictures
-              tessera pretrain --data tiny-imagenet-200/ --placement decoder --epochs 100
-              tessera pretrain --resume runs/pictures
-            """);
+        var command = new Verb("pretrain",
+            "Pretrain a masked autoencoder on pictures. Without --data and --model: a small model on built-in shapes, about a minute on two cores.",
+            "tessera pretrain",
+            "tessera pretrain --data pictures/ --out runs/pictures",
+            "tessera pretrain --data tiny-imagenet-200/ --placement decoder --epochs 100",
+            "tessera pretrain --resume runs/pictures");
         var settings = new PretrainOptionSet();
-        settings.AddTo(command);
         var output = new Option<string?>("--out", "-o") { Description = "The run directory to make [default: runs/DATE-TIME]", HelpName = "DIR" };
         var resume = new Option<string?>("--resume") { Description = "Go on with a run that was stopped", HelpName = "RUN" };
-        var config = new Option<string?>("--config") { Description = "Options from a file such as a run's options.json; the command line goes before it", HelpName = "FILE" };
+        var config = new Option<string?>("--config") { Description = "Options from a file such as a run's options.json; what the command line says counts first", HelpName = "FILE" };
         var cache = CommonOptions.Cache();
-        foreach (var option in new Option[] { output, resume, config, cache }) command.Add(option);
+        foreach (var option in new Option[] { output, resume, config }) command.Add(option);
+        settings.AddTo(command);
+        command.Add(cache);
 
         command.SetAction(parsed =>
         {
@@ -57,7 +55,7 @@ internal static class PretrainCommand
     {
         options.Validate();
         ComputeDevice.Resolve(options.Device);
-        using var signals = new InterruptSignals();
+        using var signals = new InterruptSignals(terminal);
         var (height, width) = options.Size;
         using var images = ProgressBar.Pack(terminal, progress =>
             PackedImages.OpenOrPack(options.Data, new ImageShape(options.Channels, height, width), cache, progress, signals.Token));
@@ -67,7 +65,7 @@ internal static class PretrainCommand
 
         var run = directory(options);
         terminal.Note($"run directory: {run.Folder}");
-        using var view = new PretrainView(terminal);
+        var view = new PretrainView(terminal);
         PretrainSummary summary;
         try
         {
@@ -80,7 +78,7 @@ internal static class PretrainCommand
         }
         catch (OperationCanceledException)
         {
-            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {run.Folder}");
+            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {Quoted(run.Folder)}");
             return ExitCode.Interrupted;
         }
         terminal.Say(ReportText.Standing(summary.HeldOut));
@@ -90,4 +88,6 @@ internal static class PretrainCommand
         terminal.Result(summary);
         return ExitCode.Done;
     }
+
+    private static string Quoted(string path) => path.Contains(' ') ? $"\"{path}\"" : path;
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using Tessera.Models;
 using Tessera.Training;
@@ -77,7 +76,7 @@ internal sealed class PretrainOptionSet
         string name, string placeholder, string description, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set, string? otherwise = null)
     {
         var standard = otherwise ?? Convert.ToString(get(Defaults), CultureInfo.InvariantCulture);
-        var option = new Option<T>(name) { Description = $"{description} [default: {standard}]", HelpName = placeholder };
+        var option = CommonOptions.Value<T>(name, placeholder, $"{description} [default: {standard}]");
         options.Add((option, (parsed, ground) => set(ground, parsed.GetValue(option)!)));
     }
 

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Evaluation;
-using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;
 
@@ -10,16 +9,13 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera reconstruct</c>: pictures as they are, masked, and restored.</summary>
 internal static class ReconstructCommand
 {
-    public static Command Build(Terminal terminal)
+    public static Verb Build(Terminal terminal)
     {
-        var command = new Command("reconstruct", """
-            Draw pictures as they are, masked, and restored by a model.
-
-            Example:
-              tessera reconstruct --model runs/pictures cat.jpg dog.png -o restored.png
-            """);
+        var command = new Verb("reconstruct", "Draw pictures as they are, masked, and restored by a model.",
+            "tessera reconstruct --model runs/pictures cat.jpg dog.png -o restored.png");
         var model = CommonOptions.Model();
-        var pictures = new Argument<string[]>("IMAGE") { Description = "Picture files", Arity = ArgumentArity.OneOrMore };
+        var pictures = CommonOptions.FileArgument<string[]>("IMAGE", "Picture files");
+        pictures.Arity = ArgumentArity.OneOrMore;
         var output = new Option<string>("--out", "-o") { Description = "The PNG file to write", DefaultValueFactory = _ => "reconstruction.png", HelpName = "FILE" };
         var masks = new MaskOptionSet();
         var device = CommonOptions.Device();
@@ -29,10 +25,13 @@ internal static class ReconstructCommand
 
         command.SetAction(parsed =>
         {
+            var file = CommonOptions.FileEndingWith(".png", parsed.GetValue(output)!);
+            if (parsed.GetValue(pictures)!.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file)))
+                throw new UsageException($"--out names {file}, which is one of the pictures: choose another.");
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
             var target = ComputeDevice.Resolve(parsed.GetValue(device)!);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var sampler = masks.Sampler(parsed, loaded.Description);
-            var file = parsed.GetValue(output)!;
             var result = PictureReconstruction.Save(file, loaded, parsed.GetValue(pictures)!, sampler, target);
             BrokenPictures.Tell(terminal, result.Broken);
             terminal.Say($"{result.Restored} restored: {Path.GetFullPath(file)}");

@@ -5,7 +5,7 @@ using Tessera.Training;
 namespace Tessera.Cli.Console;
 
 /// <summary>Shows a run: a bar with loss, images/s and time left where a person watches, a line a log step where none does.</summary>
-internal sealed class PretrainView(Terminal terminal) : IDisposable
+internal sealed class PretrainView(Terminal terminal)
 {
     private const int SecondsBetweenLines = 10;
     private long shownAt = Environment.TickCount64 - SecondsBetweenLines * 1000;
@@ -14,19 +14,9 @@ internal sealed class PretrainView(Terminal terminal) : IDisposable
     public T While<T>(Func<IProgress<PretrainProgress>, T> work)
     {
         if (!terminal.IsInteractive) return work(new Relay<PretrainProgress>(Line));
-        var result = default(T)!;
-        terminal.Error.Progress()
-            .AutoClear(true)
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
-            .Start(context =>
-            {
-                var task = context.AddTask("starting");
-                result = work(new Relay<PretrainProgress>(p => Draw(task, p)));
-            });
-        return result;
+        return terminal.WithBar("starting", [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn()],
+            task => work(new Relay<PretrainProgress>(p => Draw(task, p))));
     }
-
-    public void Dispose() => terminal.Error.Cursor.Show();
 
     private void Line(PretrainProgress p)
     {

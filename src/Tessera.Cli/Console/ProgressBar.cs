@@ -13,16 +13,8 @@ internal static class ProgressBar
     public static T While<T>(Terminal terminal, string title, Func<IProgress<(long Done, long Total, string Words)>, T> work)
     {
         if (!terminal.IsInteractive) return work(new PlainReport(terminal, title));
-        var result = default(T)!;
-        terminal.Error.Progress()
-            .AutoClear(true)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .Start(context =>
-            {
-                var task = context.AddTask(Markup.Escape(title));
-                result = work(new BarReport(task, title));
-            });
-        return result;
+        return terminal.WithBar(title, [new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()],
+            task => work(new BarReport(task, title)));
     }
 
     /// <summary>Packs pictures, or opens them where that was done before.</summary>

@@ -11,6 +11,8 @@ namespace Tessera.Cli.Console;
 /// <param name="isInteractive">Whether a person watches: progress bars, else plain lines.</param>
 internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInteractive) : ILogger
 {
+    private bool isDrawing;
+
     /// <summary>Whether results are one JSON object instead of words.</summary>
     public bool Json { get; set; }
 
@@ -20,8 +22,11 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     /// <summary>Whether progress is drawn as bars.</summary>
     public bool IsInteractive { get; } = isInteractive;
 
-    /// <summary>The console for people.</summary>
-    public IAnsiConsole Error { get; } = error;
+    /// <summary>Columns that text may fill; where nobody watches, what reads well in a file.</summary>
+    public int Width => IsInteractive ? error.Profile.Width : 120;
+
+    /// <summary>Standard error, for what is no line of ours.</summary>
+    public TextWriter ErrorWriter => error.Profile.Out.Writer;
 
     /// <summary>Standard output, for whatever is itself the result.</summary>
     public TextWriter Output { get; } = output;
@@ -34,7 +39,28 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     }
 
     /// <summary>A line on standard error.</summary>
-    public void Note(string line) => Error.Profile.Out.Writer.WriteLine(line);
+    public void Note(string line)
+    {
+        if (isDrawing) error.Write(new Align(new Text(line), HorizontalAlignment.Left)); // goes above the bar, and covers what was there
+        else ErrorWriter.WriteLine(line); // as it is, not broken at the terminal's width
+    }
+
+    /// <summary>Draws a bar below all other lines while work goes on, and wipes it away.</summary>
+    /// <param name="title">What is written beside it at first.</param>
+    /// <param name="columns">What it shows.</param>
+    /// <param name="work">Moves the bar. Runs on the calling thread.</param>
+    public T WithBar<T>(string title, ProgressColumn[] columns, Func<ProgressTask, T> work)
+    {
+        isDrawing = true;
+        try
+        {
+            return error.Progress().AutoClear(true).Columns(columns).Start(context => work(context.AddTask(Markup.Escape(title))));
+        }
+        finally
+        {
+            isDrawing = false;
+        }
+    }
 
     /// <summary>The result as one line of JSON, where that was asked for.</summary>
     public void Result<T>(T value)
@@ -49,9 +75,7 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (logLevel < LogLevel.Information) return;
-        var line = formatter(state, exception);
-        if (IsInteractive) Error.WriteLine(line); // goes above a bar that is being drawn
-        else Note(line);
+        Note(formatter(state, exception));
     }
 
     private static readonly JsonSerializerOptions OneLine = new(ModelDescription.Json) { WriteIndented = false };

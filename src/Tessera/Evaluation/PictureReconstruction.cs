@@ -36,7 +36,7 @@ public static class PictureReconstruction
                 broken.Add(new BrokenImage(pictures[i], e.Reason));
             }
         }
-        if (read.Count == 0) throw new ImageSourceException($"Not one picture could be read; {broken[0].Name}: {broken[0].Reason}.");
+        if (read.Count == 0) throw new ImageSourceException($"Not one picture could be read: {broken[0].Name} {broken[0].Reason}.");
 
         using var scope = NewDisposeScope();
         var batch = tensor(read.SelectMany(r => r.Pixels).ToArray(), [read.Count, shape.Channels, shape.Height, shape.Width]);

@@ -14,7 +14,7 @@ public static class ReconstructionFigure
     private const int WantedCellSide = 128; // small pictures are enlarged to about this many pixels
 
     /// <summary>Restores packed pictures and writes the figure.</summary>
-    /// <exception cref="RunDirectoryException">The file cannot be written.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(
         string file, MaskedAutoencoder model, PixelNormalization normalization, PackedImages images, int[] pictures, MaskSampler masks, Device device)
     {
@@ -33,7 +33,7 @@ public static class ReconstructionFigure
     /// <param name="mask">Which patches are hidden.</param>
     /// <param name="device">The model's device.</param>
     /// <param name="captions">A name for each row; null for none.</param>
-    /// <exception cref="RunDirectoryException">The file cannot be written.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(
         string file, MaskedAutoencoder model, PixelNormalization normalization, Tensor pixels, PatchMask mask, Device device,
         IReadOnlyList<string>? captions)
@@ -50,7 +50,7 @@ public static class ReconstructionFigure
             rows.Add(new GridRow([.. columns.Select(c => ToRgb(c[i]))], captions?[i]));
         var titles = new[] { "original", "masked", Restored(model), "raw output" };
         var scale = Math.Max(1, WantedCellSide / (int)Math.Min(pixels.shape[2], pixels.shape[3]));
-        RunDirectory.Guard(file, () => ImageGrid.Save(file, rows, titles, scale));
+        ImageGrid.Save(file, rows, titles, scale);
     }
 
     /// <summary>Adds a figure that was written to TensorBoard's log.</summary>

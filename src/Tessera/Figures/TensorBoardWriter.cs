@@ -89,7 +89,8 @@ public sealed class TensorBoardWriter : IDisposable
         var name = System.IO.Path.Combine(folder, $"events.out.tfevents.{seconds}.{Environment.MachineName}.{Environment.ProcessId}");
         var number = 0;
         while (File.Exists($"{name}.{number}")) number++;
-        return new FileStream($"{name}.{number}", FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite);
+        // Without a buffer a full disk is met where an event is added, not on closing, where it would hide another error.
+        return new FileStream($"{name}.{number}", FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
     }
 
     private void WriteSummary(string tag, long step, Action<CodedOutputStream> writeValue)
@@ -119,15 +120,14 @@ public sealed class TensorBoardWriter : IDisposable
 
     private void WriteRecord(byte[] data)
     {
-        Span<byte> length = stackalloc byte[sizeof(ulong)];
-        Span<byte> checksum = stackalloc byte[sizeof(uint)];
+        const int Head = sizeof(ulong) + sizeof(uint);
+        var record = new byte[Head + data.Length + sizeof(uint)];
+        var length = record.AsSpan(0, sizeof(ulong));
         BinaryPrimitives.WriteInt64LittleEndian(length, data.Length);
-        stream.Write(length);
-        BinaryPrimitives.WriteUInt32LittleEndian(checksum, Crc32C.Masked(length));
-        stream.Write(checksum);
-        stream.Write(data);
-        BinaryPrimitives.WriteUInt32LittleEndian(checksum, Crc32C.Masked(data));
-        stream.Write(checksum);
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(sizeof(ulong)), Crc32C.Masked(length));
+        data.CopyTo(record, Head);
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(Head + data.Length), Crc32C.Masked(data));
+        stream.Write(record);
     }
 
     /// <summary>The value of Summary.Image.colorspace for a PNG's colour type, after its signature and size have been checked.</summary>

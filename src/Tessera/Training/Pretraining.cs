@@ -119,7 +119,7 @@ public sealed partial class Pretraining : IDisposable
             }
             return Finish();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is RunDirectoryException or IOException or UnauthorizedAccessException)
         {
             throw new RunDirectoryException($"{e.Message.TrimEnd('.')}. {LastGood()}", e);
         }

@@ -49,6 +49,8 @@ public sealed class RunDirectory
         var run = new RunDirectory(Path.GetFullPath(folder));
         if (File.Exists(run.OptionsFile))
             throw new RunDirectoryException($"{folder} holds a run already: continue it with --resume {folder}, or choose another --out.");
+        if (File.Exists(run.Folder))
+            throw new RunDirectoryException($"{folder} is a file: choose another --out.");
         Guard(run.Folder, () =>
         {
             Directory.CreateDirectory(Path.Combine(run.Folder, CheckpointFolder));

@@ -1,5 +1,5 @@
 using FsCheck.Xunit;
-using Tessera.Randomness;
+using Tessera.Imaging;
 
 namespace Tessera.Tests.Randomness;
 
