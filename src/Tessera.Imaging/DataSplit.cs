@@ -7,12 +7,6 @@ public sealed record DataSplit(int[] Train, int[] HeldOut)
 {
     private const int HeldOutShare = 20;
 
-    private enum Purpose : ulong
-    {
-        HoldOut = 1,
-        Limit = 2,
-    }
-
     /// <summary>
     /// Holds out the source's own test split where it has one, else a seeded twentieth of the pictures (at least one), from each class
     /// as much as its share. A limit keeps that many of the other pictures, drawn by the seed, equally many of each class as far
@@ -51,21 +45,21 @@ public sealed record DataSplit(int[] Train, int[] HeldOut)
     /// <summary>From each class the same share: pictures are taken by (their rank in the class + ½) / the class's size.</summary>
     private static int[] Proportional(int[] pictures, ReadOnlySpan<int> labels, int count, ulong seed) =>
         Take(
-            Ranked(pictures, labels, Purpose.HoldOut, seed).OrderBy(ranked => (ranked.Rank + 0.5) / ranked.ClassSize).ThenBy(ranked => ranked.Draw),
+            Ranked(pictures, labels, RandomPurpose.HoldOut, seed).OrderBy(ranked => (ranked.Rank + 0.5) / ranked.ClassSize).ThenBy(ranked => ranked.Draw),
             count);
 
     /// <summary>From each class the same number: the first of each, then the second of each, and so on.</summary>
     private static int[] Balanced(int[] pictures, ReadOnlySpan<int> labels, int count, ulong seed) =>
-        Take(Ranked(pictures, labels, Purpose.Limit, seed).OrderBy(ranked => ranked.Rank).ThenBy(ranked => ranked.Draw), count);
+        Take(Ranked(pictures, labels, RandomPurpose.Limit, seed).OrderBy(ranked => ranked.Rank).ThenBy(ranked => ranked.Draw), count);
 
     private static int[] Take(IEnumerable<RankedPicture> order, int count) => [.. order.Take(count).Select(ranked => ranked.Index).Order()];
 
     /// <summary>Shuffles each class: a picture's rank is its place in that order.</summary>
-    private static IEnumerable<RankedPicture> Ranked(int[] pictures, ReadOnlySpan<int> labels, Purpose purpose, ulong seed)
+    private static IEnumerable<RankedPicture> Ranked(int[] pictures, ReadOnlySpan<int> labels, RandomPurpose purpose, ulong seed)
     {
         var drawn = new (int Index, int Label, ulong Draw)[pictures.Length];
         for (var i = 0; i < pictures.Length; i++)
-            drawn[i] = (pictures[i], labels[pictures[i]], CounterRandom.At(seed, (ulong)purpose, (ulong)pictures[i]));
+            drawn[i] = (pictures[i], labels[pictures[i]], new CounterRandom(seed, purpose, 0, (uint)pictures[i]).NextUInt64());
         return from picture in drawn
                group picture by picture.Label into ofClass
                let size = ofClass.Count()

@@ -233,11 +233,11 @@ public sealed class DataSetFetchTests : IDisposable
 
     private static string Noise(int length)
     {
-        var random = new CounterRandom(3);
+        var random = new CounterRandom(3, RandomPurpose.Texture, 0, 0);
         return string.Create(length, random, (text, source) =>
         {
             foreach (ref var character in text)
-                character = (char)(' ' + source.Below(90));
+                character = (char)(' ' + source.NextBelow(90));
         });
     }
 

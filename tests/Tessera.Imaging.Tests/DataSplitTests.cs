@@ -68,8 +68,8 @@ public class DataSplitTests
     {
         int[] labels = [.. Enumerable.Range(0, 100).Select(index => index % 10)];
         var split = DataSplit.Of(labels, 100, 10, seed: 42);
-        split.HeldOut.ShouldBe([1, 45, 46, 53, 77]);
-        split.Train.ShouldBe([4, 8, 15, 39, 43, 56, 60, 62, 91, 97]);
+        split.HeldOut.ShouldBe([16, 38, 63, 69, 85]);
+        split.Train.ShouldBe([0, 6, 19, 23, 55, 67, 72, 81, 84, 98]);
     }
 
     [Fact]

@@ -11,10 +11,10 @@ public class ResamplingTests
     [InlineData(1000, 3, 8, 8)]
     public void Agrees_With_A_Plain_Sum_Over_All_Pixels(int width, int height, int targetWidth, int targetHeight)
     {
-        var random = new CounterRandom(5, (ulong)width);
+        var random = new CounterRandom(5, RandomPurpose.Texture, 0, (uint)width);
         var interleaved = new byte[4 * width * height];
         foreach (ref var value in interleaved.AsSpan())
-            value = (byte)random.Below(256);
+            value = (byte)random.NextBelow(256);
         var shape = new ImageShape(3, targetHeight, targetWidth);
         var pixels = new byte[shape.Pixels];
 

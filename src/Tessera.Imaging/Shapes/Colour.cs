@@ -8,9 +8,9 @@ internal readonly record struct Colour(double Red, double Green, double Blue)
     /// <summary>Any hue, neither grey nor garish, neither black nor burnt out.</summary>
     public static Colour Draw(ref CounterRandom random)
     {
-        var hue = random.Uniform(0, 6);
-        var saturation = random.Uniform(0.15, 0.9);
-        var value = random.Uniform(0.15, 1);
+        var hue = random.NextDouble(0, 6);
+        var saturation = random.NextDouble(0.15, 0.9);
+        var value = random.NextDouble(0.15, 1);
         return new Colour(Channel(5), Channel(3), Channel(1));
 
         // HSV to RGB: each channel is a trapezoid of the hue.

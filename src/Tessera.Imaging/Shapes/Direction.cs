@@ -9,7 +9,7 @@ internal readonly record struct Direction(double Cosine, double Sine)
     {
         while (true)
         {
-            var (x, y) = (random.Uniform(-1, 1), random.Uniform(-1, 1));
+            var (x, y) = (random.NextDouble(-1, 1), random.NextDouble(-1, 1));
             var square = x * x + y * y;
             if (square is > 1e-4 and <= 1)
                 return new Direction(x / Math.Sqrt(square), y / Math.Sqrt(square));

@@ -16,11 +16,11 @@ internal sealed class Scene
         var (groundColours, surfaceColours) = DrawColours(ref random);
         ground = Texture.Draw(ref random, groundColours.First, groundColours.Second);
         surface = Texture.Draw(ref random, surfaceColours.First, surfaceColours.Second);
-        radius = random.Uniform(0.2, 0.42);
-        (placeX, placeY) = (random.Uniform(), random.Uniform());
+        radius = random.NextDouble(0.2, 0.42);
+        (placeX, placeY) = (random.NextDouble(), random.NextDouble());
         rotation = Direction.Draw(ref random);
-        (shadowX, shadowY) = (random.Uniform(-0.05, 0.05), random.Uniform(0.01, 0.06));
-        shadowDepth = random.Uniform(0.15, 0.4);
+        (shadowX, shadowY) = (random.NextDouble(-0.05, 0.05), random.NextDouble(0.01, 0.06));
+        shadowDepth = random.NextDouble(0.15, 0.4);
     }
 
     /// <summary>Draws the scene; each resolution samples the same scene.</summary>
@@ -90,7 +90,7 @@ internal sealed class Scene
     private static (Colour First, Colour Second) DrawPair(ref CounterRandom random)
     {
         var first = Colour.Draw(ref random);
-        return (first, first.Towards(Colour.Draw(ref random), random.Uniform(0.25, 0.6)));
+        return (first, first.Towards(Colour.Draw(ref random), random.NextDouble(0.25, 0.6)));
     }
 
     private static byte ToByte(double value) => (byte)(Math.Clamp(value, 0, 1) * 255 + 0.5);

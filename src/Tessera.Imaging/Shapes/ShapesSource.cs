@@ -40,7 +40,7 @@ internal sealed class ShapesSource : ImageSource
     {
         var entry = Entries[index];
         var place = entry.IsTest ? index - trainingCount : index;
-        var random = new CounterRandom(seed, entry.IsTest ? 1UL : 0UL, (ulong)place);
+        var random = new CounterRandom(seed, RandomPurpose.Shape, entry.IsTest ? 1u : 0u, (uint)place);
         new Scene(entry.Label, ref random).Draw(shape, planar);
     }
 

@@ -5,8 +5,8 @@ namespace Tessera.Imaging.Shapes;
 internal readonly record struct Texture(Pattern Pattern, Colour First, Colour Second, Direction Direction, double Period, double Phase, ulong Key)
 {
     public static Texture Draw(ref CounterRandom random, Colour first, Colour second) => new(
-        (Pattern)random.Below(Enum.GetValues<Pattern>().Length), first, second,
-        Direction.Draw(ref random), random.Uniform(0.14, 0.4), random.Uniform(), random.Next());
+        (Pattern)random.NextBelow(Enum.GetValues<Pattern>().Length), first, second,
+        Direction.Draw(ref random), random.NextDouble(0.14, 0.4), random.NextDouble(), random.NextUInt64());
 
     public Colour At(double x, double y) => First.Towards(Second, Share(x, y));
 
@@ -32,7 +32,7 @@ internal readonly record struct Texture(Pattern Pattern, Colour First, Colour Se
     }
 
     /// <summary>Value noise: random numbers on a lattice, smoothly interpolated.</summary>
-    private double Noise(double x, double y, ulong octave)
+    private double Noise(double x, double y, uint octave)
     {
         var (column, row) = (Math.Floor(x), Math.Floor(y));
         var (right, down) = (SmoothStep(x - column), SmoothStep(y - row));
@@ -41,10 +41,10 @@ internal readonly record struct Texture(Pattern Pattern, Colour First, Colour Se
         return top * (1 - down) + bottom * down;
     }
 
-    private double Knot(double column, double row, ulong octave)
+    private double Knot(double column, double row, uint octave)
     {
-        var random = new CounterRandom(Key, octave, (ulong)(long)column, (ulong)(long)row);
-        return random.Uniform();
+        var random = new CounterRandom(Key, RandomPurpose.Texture, octave, (uint)(int)column << 16 ^ (uint)(int)row & 0xFFFF);
+        return random.NextDouble();
     }
 
     private static double SmoothStep(double x)

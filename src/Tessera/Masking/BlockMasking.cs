@@ -1,4 +1,4 @@
-using Tessera.Randomness;
+using Tessera.Imaging;
 
 namespace Tessera.Masking;
 

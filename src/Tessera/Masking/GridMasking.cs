@@ -1,11 +1,11 @@
-using Tessera.Randomness;
+using Tessera.Imaging;
 
 namespace Tessera.Masking;
 
 /// <summary>Leaves visible units evenly spread: at 75 %, one of each 2 × 2 (MAE, arXiv:2111.06377, figure 6).</summary>
 /// <remarks>
 /// Units become visible in the order of a dither matrix (Bayer 1973), which spreads any number of them evenly; each picture
-/// shifts the matrix by its own offset, so that no place is always seen.
+/// shifts the matrix by its own offset, so that no place is always seen. At 75 % of an even grid this leaves four masks.
 /// </remarks>
 public sealed class GridMasking : MaskingStrategy
 {

@@ -18,12 +18,13 @@ public sealed record MaskOptions
         if (Ratio is not (> 0 and < 1)) yield return $"the mask ratio is {Ratio}: it must be above 0 and below 1";
         if (!MaskingStrategy.Named.ContainsKey(Masking))
             yield return $"there is no masking '{Masking}': choose {string.Join(", ", MaskingStrategy.Named.Keys)}";
-        if (patchSize < 1 || Unit is not { } unit) yield break;
+        if (patchSize < 1) yield break;
+        var unit = Unit ?? patchSize;
         if (unit < patchSize || unit % patchSize != 0)
             yield return $"the mask unit {unit} must be a multiple of the patch size {patchSize}";
-        else if (imageHeight % unit != 0 || imageWidth % unit != 0)
+        else if (Unit is not null && (imageHeight % unit != 0 || imageWidth % unit != 0))
             yield return $"the image size {imageHeight}x{imageWidth} must be a multiple of the mask unit {unit}";
-        else if (imageHeight * imageWidth / (unit * unit) < 2)
-            yield return $"the mask unit {unit} covers the whole picture of {imageHeight}x{imageWidth}";
+        else if (imageHeight <= unit && imageWidth <= unit)
+            yield return $"the mask unit {unit} covers the whole picture of {imageHeight}x{imageWidth}: nothing would stay visible";
     }
 }

@@ -1,5 +1,5 @@
 using Tessera.Models;
-using Tessera.Randomness;
+using Tessera.Imaging;
 using static TorchSharp.torch;
 
 namespace Tessera.Masking;

@@ -37,5 +37,7 @@ public sealed record MaskedAutoencoderOptions
             yield return $"the decoder width {DecoderWidth} must be a multiple of the number of decoder heads {DecoderHeads}";
         if (Encoder.Positions == PositionEmbedding.SinCos && Placement == MaskPlacement.Decoder && DecoderWidth % 4 != 0)
             yield return $"the decoder width {DecoderWidth} must be a multiple of 4 for sine-cosine positions";
+        if (Target == ReconstructionTarget.NormalizedPixels && Encoder.PatchValues == 1)
+            yield return "normalised pixels need patches of more than one value: a patch of 1x1 pixel and one channel has no deviation";
     }
 }

@@ -1,6 +1,6 @@
 using System.IO.Hashing;
 using System.Text;
-using Tessera.Randomness;
+using Tessera.Imaging;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

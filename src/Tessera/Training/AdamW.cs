@@ -77,7 +77,7 @@ public sealed class AdamW : IDisposable
             if (group.Weights.Length == 0) continue;
             kernels.invoke("step", group.Weights, group.Gradients(), group.Means, group.Squares, group.Counts,
                 learningRate, options.Beta1, options.Beta2, group.Decay, options.Epsilon);
-            group.Steps++;
+            group.CountStep();
         }
         // Letting go instead of writing zeros spares a pass over memory, and the next backward pass hands its buffers over.
         foreach (var parameter in all) parameter.grad = null;
@@ -117,10 +117,14 @@ public sealed class AdamW : IDisposable
             get => steps;
             set
             {
-                if (value != steps + 1) foreach (var count in Counts) count.fill_(value);
+                using var quiet = no_grad();
+                foreach (var count in Counts) _ = count.fill_(value);
                 steps = value;
             }
         }
+
+        /// <summary>A step that the kernel has added to <see cref="Counts"/> already.</summary>
+        public void CountStep() => steps++;
 
         public IEnumerable<(string, Tensor)> State =>
             names.Select((n, i) => ($"mean.{n}", Means[i])).Concat(names.Select((n, i) => ($"square.{n}", Squares[i])));

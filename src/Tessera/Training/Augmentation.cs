@@ -1,4 +1,4 @@
-using Tessera.Randomness;
+using Tessera.Imaging;
 using static TorchSharp.torch;
 
 namespace Tessera.Training;

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Tessera.Imaging;
 using Tessera.Masking;
-using Tessera.Randomness;
 using static TorchSharp.torch;
 
 namespace Tessera.Training;

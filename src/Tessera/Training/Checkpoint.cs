@@ -32,7 +32,7 @@ internal static class Checkpoint
         {
             using var weights = SafetensorsFile.Open(file);
             if (!weights.Metadata.TryGetValue(StepKey, out var text) || !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step))
-                throw new ModelFileException($"its metadata lacks '{StepKey}'");
+                throw new ModelFileException($"its metadata lacks '{StepKey}'.");
             if (weights.Metadata.GetValueOrDefault(DataKey) != fingerprint)
                 throw new RunDirectoryException($"The pictures have changed since {file} was written, so the run cannot go on as it was: bring them back, or start a new run.");
             foreach (var (name, parameter) in ModelFile.Parameters(model)) ModelFile.Read(file, weights, ModelFile.CheckpointPrefix + name, parameter);

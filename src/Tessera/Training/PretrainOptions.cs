@@ -213,6 +213,7 @@ public sealed record PretrainOptions
         {
             if (value is { } number && !(number >= least)) yield return $"the {name} is {number}: it must be at least {least}";
         }
+        if ((long)BatchSize * Accumulate > int.MaxValue) yield return $"{Accumulate} batches of {BatchSize} are more than a run can count: it must be at most {int.MaxValue}";
         if (!(LearningRate > 0) || double.IsInfinity(LearningRate)) yield return $"the learning rate is {LearningRate}: it must be above 0";
         if (Clip is { } clip && !(clip > 0)) yield return $"the clipping norm is {clip}: it must be above 0";
         if (WarmupEpochs > Epochs) yield return $"the warm-up of {WarmupEpochs} epochs is longer than the run of {Epochs}";

@@ -14,9 +14,9 @@ namespace Tessera.Training;
 /// <param name="Steps">Optimiser steps made.</param>
 /// <param name="Device">Where it ran.</param>
 /// <param name="Seconds">Wall-clock time of this process, evaluations included.</param>
-/// <param name="ImagesPerSecond">Median training throughput over the log intervals, evaluations excluded.</param>
-/// <param name="FinalLoss">Mean training loss of the last log interval.</param>
+/// <param name="ImagesPerSecond">Median training throughput over the log intervals, evaluations excluded; null where metrics.jsonl was lost.</param>
+/// <param name="FinalLoss">Mean training loss of the last log interval; null where metrics.jsonl was lost.</param>
 /// <param name="HeldOut">Reconstruction of the held-out pictures after the last epoch.</param>
 public sealed record PretrainSummary(
     string Folder, string Data, int TrainingPictures, int HeldOutPictures, int BrokenPictures, long Parameters, long EncoderParameters,
-    int Epochs, long Steps, string Device, double Seconds, double ImagesPerSecond, double FinalLoss, ReconstructionReport HeldOut);
+    int Epochs, long Steps, string Device, double Seconds, double? ImagesPerSecond, double? FinalLoss, ReconstructionReport HeldOut);

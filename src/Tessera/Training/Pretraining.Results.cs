@@ -19,6 +19,11 @@ public sealed partial class Pretraining
         Report(epoch, isLogStep: false, evaluating: 0);
         var report = ReconstructionEvaluation.Run(model, normalization, images, evaluated, masks, options.BatchSize, device,
             new Relay(done => Report(epoch, isLogStep: false, done)), cancellation);
+        if (!double.IsFinite(report.Loss))
+        {
+            File.Delete(run.CheckpointFile(step)); // what restores nothing is not the last good one
+            throw Diverged($"The loss on held-out pictures is {report.Loss}", step - 1);
+        }
         var picture = run.ReconstructionFile(epoch);
         var shown = Shown();
         ReconstructionFigure.Save(picture, model, normalization, images, shown, masks, device);
@@ -43,7 +48,7 @@ public sealed partial class Pretraining
         var summary = new PretrainSummary(
             run.Folder, $"{images.SourceKind}: {images.SourceLocation}", split.Train.Length, evaluated.Length, images.Broken.Count,
             Count(model), Count(model.Encoder), options.Epochs, step, device.ToString(), Math.Round(wall.Elapsed.TotalSeconds, 1),
-            Math.Round(rates[rates.Count / 2], 1), steps[^1].Loss!.Value, last);
+            rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null, steps.LastOrDefault()?.Loss, last);
         RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
         return summary;
     }

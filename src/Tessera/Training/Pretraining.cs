@@ -75,7 +75,7 @@ public sealed partial class Pretraining : IDisposable
 
         step = readStep = savedStep = firstStep = Checkpoint.Restore(run, model, optimizer, images.Fingerprint);
         metrics = MetricsLog.Open(run, step);
-        board = new Figures.TensorBoardWriter(run.Folder, TimeProvider.System);
+        board = RunDirectory.Guard(run.Folder, () => new Figures.TensorBoardWriter(run.Folder, TimeProvider.System));
     }
 
     /// <summary>Optimiser steps made so far.</summary>
@@ -93,8 +93,9 @@ public sealed partial class Pretraining : IDisposable
             faults.Add($"the pictures are packed with {images.Shape.Channels} channels at {images.Shape.Height}x{images.Shape.Width}, and the options ask for {options.Channels} at {height}x{width}");
         if (split.Train.Length < options.EffectiveBatch)
         {
+            var largest = split.Train.Length / options.Accumulate;
             var what = options.Accumulate > 1 ? $"{options.Accumulate} batches of {options.BatchSize} are" : $"a batch of {options.BatchSize} is";
-            faults.Add($"{what} more than the {split.Train.Length} training pictures: use --batch-size {Math.Max(1, split.Train.Length / options.Accumulate)} or less");
+            faults.Add($"{what} more than the {split.Train.Length} training pictures: use {(largest > 0 ? $"--batch-size {largest}" : $"--accumulate {split.Train.Length}")} or less");
         }
         return faults.Count == 0 ? split : throw new PretrainOptionsException(faults);
     }
@@ -172,8 +173,7 @@ public sealed partial class Pretraining : IDisposable
         {
             if (float.IsFinite(losses[i])) continue;
             var bad = readStep + i / options.Accumulate;
-            throw new TrainingDivergedException(
-                $"The loss is {losses[i]} at step {bad + 1}, at a learning rate of {schedule.At(bad):g3}: try a lower --learning-rate, a longer --warmup-epochs, or --clip 1. {LastGood()}");
+            throw Diverged($"The loss is {losses[i]}", bad);
         }
         var line = new MetricsLine(step, Math.Round((double)step / stepsPerEpoch, 4), losses.Average(), schedule.At(step - 1),
             (step - readStep) * options.EffectiveBatch / interval.Elapsed.TotalSeconds);
@@ -188,7 +188,8 @@ public sealed partial class Pretraining : IDisposable
     private void Save()
     {
         if (savedStep == step) return;
-        ReadLosses(); // weights behind a loss that is not finite never replace a good checkpoint
+        ReadLosses(); // weights behind a loss that is not finite never replace a good checkpoint,
+        if (!WeightsAreFinite()) throw Diverged("The weights are no longer finite", step - 1); // nor do those that the last step ruined
         Checkpoint.Save(run, step, model, optimizer, Describe(), images.Fingerprint);
         savedStep = step;
         interval.Restart();
@@ -202,6 +203,18 @@ public sealed partial class Pretraining : IDisposable
         progress?.Report(new PretrainProgress(epoch, options.Epochs, step, schedule.TotalSteps, last?.Loss,
             schedule.At(Math.Max(0, step - 1)), last?.ImagesPerSecond, left, evaluating, evaluated.Length, isLogStep));
     }
+
+    private bool WeightsAreFinite()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        return stack(model.parameters().Select(p => p.sum())).isfinite().all().item<bool>();
+    }
+
+    /// <param name="what">What was seen.</param>
+    /// <param name="at">The step that was seen, counted from 0.</param>
+    private TrainingDivergedException Diverged(string what, long at) => new(
+        $"{what} at step {at + 1}, at a learning rate of {schedule.At(at):g3}: try a lower --learning-rate, a longer --warmup-epochs, or --clip 1. {LastGood()}");
 
     private string LastGood() => RunDirectory.NewestCheckpoint(run.Folder) is { } file
         ? $"The last good checkpoint is {file}; --resume {run.Folder} goes on from it."

@@ -104,11 +104,18 @@ public sealed class RunDirectory
     });
 
     /// <summary>Does something with files, and says in one sentence what could not be written.</summary>
-    internal static void Guard(string what, Action write)
+    internal static void Guard(string what, Action write) => Guard(what, () =>
+    {
+        write();
+        return true;
+    });
+
+    /// <summary>Makes something with files, and says in one sentence what could not be written.</summary>
+    internal static T Guard<T>(string what, Func<T> write)
     {
         try
         {
-            write();
+            return write();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

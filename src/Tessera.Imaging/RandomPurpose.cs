@@ -1,4 +1,4 @@
-namespace Tessera.Randomness;
+namespace Tessera.Imaging;
 
 /// <summary>What a random draw is for; draws for different purposes never meet. The numbers are part of what makes a run repeat itself.</summary>
 public enum RandomPurpose : uint
@@ -17,4 +17,16 @@ public enum RandomPurpose : uint
 
     /// <summary>Which mask token stands at each hidden place.</summary>
     MaskTokens = 5,
+
+    /// <summary>Which pictures are held out where a source has no test split of its own.</summary>
+    HoldOut = 6,
+
+    /// <summary>Which training pictures a limit keeps.</summary>
+    Limit = 7,
+
+    /// <summary>A picture of the built-in shapes.</summary>
+    Shape = 8,
+
+    /// <summary>The knots of a shape's noise texture.</summary>
+    Texture = 9,
 }
