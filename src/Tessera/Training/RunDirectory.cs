@@ -47,10 +47,7 @@ public sealed class RunDirectory
     public static RunDirectory Create(string folder, PretrainOptions options)
     {
         var run = new RunDirectory(Path.GetFullPath(folder));
-        if (File.Exists(run.OptionsFile))
-            throw new RunDirectoryException($"{folder} holds a run already: continue it with --resume {folder}, or choose another --out.");
-        if (File.Exists(run.Folder))
-            throw new RunDirectoryException($"{folder} is a file: choose another --out.");
+        RequireFree(folder);
         Guard(run.Folder, () =>
         {
             Directory.CreateDirectory(Path.Combine(run.Folder, CheckpointFolder));
@@ -58,6 +55,16 @@ public sealed class RunDirectory
             WriteText(run.OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
         });
         return run;
+    }
+
+    /// <summary>Makes sure that a folder can become a new run's: worth asking before long work.</summary>
+    /// <exception cref="RunDirectoryException">It holds a run already, or is a file.</exception>
+    public static void RequireFree(string folder)
+    {
+        if (File.Exists(folder))
+            throw new RunDirectoryException($"{folder} is a file: choose another --out.");
+        if (File.Exists(new RunDirectory(folder).OptionsFile))
+            throw new RunDirectoryException($"{folder} holds a run already: continue it with --resume {folder}, or choose another --out.");
     }
 
     /// <summary>Opens the folder of a run that was begun before.</summary>
