@@ -66,7 +66,8 @@ internal sealed class PretrainOptionSet
         foreach (var (option, set) in options.Where(o => IsGiven(o.Option, parsed)))
         {
             if (set(parsed, begun) != begun)
-                throw new UsageException($"--resume {folder} goes on with the options the run was begun with, and {option.Name} differs from them (see options.json there): leave it out, or begin a new run with --out.");
+                throw new UsageException($"--resume {folder} goes on with the options the run was begun with, and {option.Name} differs from them "
+                    + "(see options.json there): leave it out, or begin a new run with --out.");
         }
     }
 
@@ -80,7 +81,8 @@ internal sealed class PretrainOptionSet
         options.Add((option, (parsed, ground) => set(ground, parsed.GetValue(option)!)));
     }
 
-    private void AddWord<T>(string name, string description, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set) where T : struct, Enum
+    private void AddWord<T>(
+        string name, string description, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set) where T : struct, Enum
     {
         var option = new Option<T>(name)
         {
