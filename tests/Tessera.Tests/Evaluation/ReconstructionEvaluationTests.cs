@@ -47,15 +47,16 @@ public sealed class ReconstructionEvaluationTests(PackedShapes shapes) : IClassF
             var original = Original(picture);
             var restored = Restored(model, picture, mask);
             var pasted = original.ToArray();
+            double[] mean = [.. Enumerable.Range(0, 3).Select(channel => VisibleMean(original, hidden, channel))];
             foreach (var pixel in Pixels(hidden))
             {
                 pasted[pixel] = restored[pixel];
                 errors.Add(Square(original[pixel] - restored[pixel]));
-                means.Add(Square(original[pixel] - VisibleMean(original, hidden, pixel / (Side * Side))));
+                means.Add(Square(original[pixel] - mean[pixel / (Side * Side)]));
                 distances.Add(Square(original[pixel] - InverseDistance(original, hidden, pixel)));
             }
-            var map = StructuralSimilarity.Map(tensor(pasted, [1, 3, Side, Side]), tensor(original, [1, 3, Side, Side])).reshape(-1).to(ScalarType.Float64);
-            similarity.AddRange(Pixels(hidden).Select(p => map[p].item<double>()));
+            var map = StructuralSimilarity.Map(tensor(pasted, [1, 3, Side, Side]), tensor(original, [1, 3, Side, Side])).Floats();
+            similarity.AddRange(Pixels(hidden).Select(p => (double)map[p]));
             losses.Add(model.call(Patches.Cut(Normalization.Standardize(tensor(shapes.Images.Pixels(picture).ToArray(), [1, 3, Side, Side])), Patch), mask).item<float>());
         }
 

@@ -1,5 +1,7 @@
+using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Tests.Weights;
+using Tessera.Training;
 using TorchSharp;
 
 namespace Tessera.Tests.Training;
@@ -30,6 +32,19 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         counts.Keys.ShouldBe([10L, 20, 30, 40, 50, 60]);
         counts.Values.Distinct().ShouldHaveSingleItem();
         Count().ShouldBe(before + 2 * miscounted);
+    }
+
+    [Fact]
+    public void Frees_The_Batches_Made_Ahead_When_The_Loop_Is_Left_Early()
+    {
+        var masks = new MaskSampler(new MaskOptions(), PackedShapes.Options.ToModel(), seed: 1);
+        var before = Count();
+        foreach (var batch in new BatchLoader(shapes.Images, masks).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
+        {
+            batch.Dispose();
+            break;
+        }
+        Count().ShouldBe(before); // the loader's thread has ended: it would go on to make more
     }
 
     private static long Count()
