@@ -133,6 +133,19 @@ public sealed class ModelFileTests : IDisposable
         Message(file).ShouldBe($"{file}: the tensor mask_tokens.weight is F16 (16, 8), and its model needs F32 (16, 8).");
     }
 
+    [Fact]
+    public void Refuses_A_Description_That_Claims_More_Than_The_File_Holds()
+    {
+        var file = folder.File("huge.safetensors");
+        var huge = Small.Architecture with { Encoder = Small.Architecture.Encoder with { Width = 1 << 20, Depth = 1000 } };
+        ModelFile.Save(file, model, Small with { Architecture = huge });
+
+        // 1000 blocks of (4 + 2 * 4) * 2^40 values and one of 12 * 64; the file holds what the small model has.
+        var held = model.named_parameters().Sum(p => p.parameter.numel());
+        Message(file).ShouldBe(FormattableString.Invariant(
+            $"{file} claims a model of at least {1000 * 12.0 * Math.Pow(2, 40) + 12 * 64:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong."));
+    }
+
     private static string Message(string path) => Should.Throw<ModelFileException>(() => ModelFile.Load(path)).Message;
 
     private IEnumerable<SafetensorsTensor> Tensors() => ModelFile.Parameters(model).Select(p => ModelFile.ToFile(p.Name, p.Value));
