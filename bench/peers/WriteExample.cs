@@ -1,14 +1,12 @@
 #:project ../../src/Tessera/Tessera.csproj
 #:property PublishAot=false
-#:property GenerateDocumentationFile=false
 
 // Writes what compare_forward.py reads: pictures, masks and Tessera's own loss on them, for one model.
 //     dotnet run -c Release bench/peers/WriteExample.cs -- MODEL EXAMPLE.safetensors
-using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Runtime;
 using Tessera.Weights;
-using TorchSharp;
 using static TorchSharp.torch;
 
 const int Count = 8;
@@ -19,6 +17,7 @@ if (args.Length != 2)
     return 2;
 }
 
+LibTorch.Load(); // before anything of TorchSharp's runs
 using var model = ModelFile.Load(args[0]);
 var shape = model.Description.Architecture;
 var masks = new MaskSampler(model.Description.Mask, shape, seed: 7);
