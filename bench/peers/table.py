@@ -25,22 +25,13 @@ def last_object(path):
 
 def tessera_images_per_second(report):
     """What `tessera bench --json` says: images/s of the step alone and end to end. Adapt this when its report changes."""
-    def number(value):
-        return value["median"] if isinstance(value, dict) else value
+    def median(*path):
+        value = report
+        for key in (*path, "median"):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
 
-    def find(*paths):
-        for path in paths:
-            value = report
-            for key in path.split("."):
-                value = value.get(key) if isinstance(value, dict) else None
-            if value is not None:
-                return number(value)
-        return None
-
-    return {
-        "step": find("step.imagesPerSecond", "training.imagesPerSecond", "imagesPerSecond"),
-        "endToEnd": find("endToEnd.imagesPerSecond", "loader.endToEnd.imagesPerSecond", "loading.endToEnd"),
-    }
+    return {"step": median("step", "imagesPerSecond"), "endToEnd": median("loader", "endToEnd")}
 
 
 def cell(tessera, peer):
