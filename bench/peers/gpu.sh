@@ -2,7 +2,7 @@
 # On a GPU machine with PyTorch and no .NET: smoke test, tessera bench, the peer. Reports go to $OUT. Run from the root of the repository:
 #     eng/bundle.sh .gpu/tessera.tar.xz        (beforehand, where .NET is)
 #     OUT=reports bench/peers/gpu.sh [FOLDER]  (a folder of pictures: end to end too)
-# MODELS and PLACEMENTS cut it into shorter runs: all four together take about a quarter of an hour.
+# MODELS and PLACEMENTS (words, by environment) cut it into shorter runs; table.py reads whatever lies in $OUT.
 set -uo pipefail
 : "${OUT:?names the folder for reports}"
 bin=$(mktemp -d)
