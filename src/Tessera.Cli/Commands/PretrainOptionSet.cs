@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Training;
 
@@ -13,7 +14,7 @@ internal sealed class PretrainOptionSet
 
     public PretrainOptionSet()
     {
-        Add("--data", "SOURCE", "A folder of pictures, a .tessera file, or shapes", o => o.Data, (o, v) => o with { Data = v });
+        Add("--data", "SOURCE", "A folder of pictures, a .tessera file, or shapes", o => o.Data, (o, v) => o with { Data = ImageSource.FullName(v) });
         Add("--model", "NAME", string.Join(", ", VisionTransformerPreset.All.Select(p => p.Name)), o => o.Model, (o, v) => o with { Model = v });
         Add("--image-size", "S|HxW", "Size of the pictures in pixels", o => o.ImageSize, (o, v) => o with { ImageSize = v });
         Add("--patch-size", "PIXELS", "Side of a patch", o => o.PatchSize, (o, v) => o with { PatchSize = v });

@@ -46,7 +46,7 @@ public sealed partial class Pretraining
         var (steps, last) = (metrics.Lines.Where(l => l.Loss is not null).ToList(), metrics.Lines.Last(l => l.HeldOut is not null).HeldOut!);
         var rates = steps.Select(s => s.ImagesPerSecond!.Value).Order().ToList();
         var summary = new PretrainSummary(
-            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", split.Train.Length, evaluated.Length, images.Broken.Count,
+            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", split.Train.Length, evaluated.Length, images.Broken,
             Count(model), Count(model.Encoder), options.Epochs, step, device.ToString(), Math.Round(wall.Elapsed.TotalSeconds, 1),
             rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null, steps.LastOrDefault()?.Loss, last);
         RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
