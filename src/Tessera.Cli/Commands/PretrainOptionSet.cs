@@ -42,6 +42,8 @@ internal sealed class PretrainOptionSet
         AddFlag("--no-flip", "Do not mirror pictures", o => o with { Flip = false });
         Add("--seed", "N", "Everything random is a function of this", o => o.Seed, (o, v) => o with { Seed = v });
         Add("--device", "D", "auto, cpu, cuda or cuda:N", o => o.Device, (o, v) => o with { Device = v });
+        AddWord("--precision", "Number format of the step", o => o.Precision, (o, v) => o with { Precision = v });
+        AddWord("--data-on-device", "Whether all pictures are put into a GPU's memory", o => o.DataOnDevice, (o, v) => o with { DataOnDevice = v });
         Add("--limit", "N", "A seeded, class-balanced subset of so many training pictures", o => o.Limit, (o, v) => o with { Limit = v }, "all");
         Add("--evaluate-limit", "N", "Held-out pictures restored after each epoch", o => o.EvaluateLimit, (o, v) => o with { EvaluateLimit = v }, "all");
         Add("--log-steps", "N", "Steps between lines of the log", o => o.LogSteps, (o, v) => o with { LogSteps = v });

@@ -42,7 +42,7 @@ public sealed partial class Pretraining
 
     private PretrainSummary Finish()
     {
-        ModelFile.Save(run.ModelFile, model, Describe());
+        ModelFile.Save(run.ModelFile, optimizer.Weights, Describe());
         var (steps, last) = (metrics.Lines.Where(l => l.Loss is not null).ToList(), metrics.Lines.Last(l => l.HeldOut is not null).HeldOut!);
         var rates = steps.Select(s => s.ImagesPerSecond!.Value).Order().ToList();
         var summary = new PretrainSummary(
@@ -92,6 +92,7 @@ public sealed partial class Pretraining
             ["effectiveBatch"] = options.EffectiveBatch.ToString(CultureInfo.InvariantCulture),
             ["peakLearningRate"] = options.PeakLearningRate.ToString("g6", CultureInfo.InvariantCulture),
             ["seed"] = options.Seed.ToString(CultureInfo.InvariantCulture),
+            ["precision"] = precision.ToString().ToLowerInvariant(),
             ["tessera"] = typeof(Pretraining).Assembly.GetName().Version!.ToString(3),
         };
         if (metrics.Lines.LastOrDefault(l => l.HeldOut is not null)?.HeldOut is { } report)

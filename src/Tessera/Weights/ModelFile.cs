@@ -12,7 +12,11 @@ public static class ModelFile
     /// <summary>Writes a model beside <paramref name="file"/> and renames it over.</summary>
     /// <exception cref="SafetensorsException">The file cannot be written.</exception>
     public static void Save(string file, MaskedAutoencoder model, ModelDescription description) =>
-        SafetensorsWriter.Write(file, [.. Parameters(model).Select(p => ToFile(p.Name, p.Value))], Metadata(description));
+        Save(file, Parameters(model), description);
+
+    /// <summary>Writes weights that a model is being trained with, in fp32.</summary>
+    internal static void Save(string file, IEnumerable<(string Name, Tensor Value)> weights, ModelDescription description) =>
+        SafetensorsWriter.Write(file, [.. weights.Select(w => ToFile(w.Name, w.Value))], Metadata(description));
 
     /// <summary>Loads a model with its weights.</summary>
     /// <param name="path">A run directory, a model's .safetensors file, or a run's checkpoint.</param>
