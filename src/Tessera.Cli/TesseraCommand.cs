@@ -48,6 +48,7 @@ internal static class TesseraCommand
         root.Add(PretrainCommand.Build(terminal));
         root.Add(ReconstructCommand.Build(terminal));
         root.Add(EvaluateCommand.Build(terminal));
+        root.Add(BenchCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
         root.Add(DataCommand.Build(terminal));
         Verb.ShowExamples(root, ["tessera pretrain --data pictures/", "tessera pretrain --help"], terminal.Width);

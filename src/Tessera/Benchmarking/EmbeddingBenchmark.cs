@@ -1,0 +1,39 @@
+using Tessera.Imaging;
+using static TorchSharp.torch;
+
+namespace Tessera.Benchmarking;
+
+/// <summary>Measures the encoder's forward pass over whole pictures.</summary>
+internal sealed class EmbeddingBenchmark(PackedImages images, StepUnderTest training, RoundClock clock, Device device, BenchmarkOptions options)
+{
+    public EmbeddingReport Run(PeakRounds peaks, Action<string, int> begins)
+    {
+        using var quiet = no_grad();
+        using var pixels = Pixels(Math.Min(options.Pretraining.BatchSize, images.Count));
+        var batch = (int)pixels.shape[0];
+        var flop = FlopCount.OfEmbedding(training.Model.Encoder.Options);
+        var calls = clock.CallsIn(options.RoundSeconds, Embed);
+        var (rates, _, shares) = peaks.Between(training.Precision, options.Rounds, round =>
+        {
+            begins("embedding", round);
+            return (double)calls * batch * flop / clock.Seconds(calls, Embed);
+        });
+        return new EmbeddingReport(batch, Measurement.Of(rates).Times(1.0 / flop), flop, Measurement.Of(shares));
+
+        void Embed()
+        {
+            using var scope = NewDisposeScope();
+            _ = training.Model.Encoder.call(training.Normalization.Standardize(pixels.to(device)));
+        }
+    }
+
+    /// <returns>(B, C, H, W) uint8, on the CPU</returns>
+    private Tensor Pixels(int batch)
+    {
+        var shape = images.Shape;
+        var pixels = empty(batch, shape.Channels, shape.Height, shape.Width, ScalarType.Byte).DetachFromDisposeScope();
+        var target = pixels.bytes;
+        for (var i = 0; i < batch; i++) images.Pixels(i).CopyTo(target[(i * shape.Pixels)..]);
+        return pixels;
+    }
+}

@@ -1,0 +1,60 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Benchmarking;
+
+/// <summary>Finds what matrix products reach, and measures it again between the rounds of other work.</summary>
+internal sealed class PeakRounds(RoundClock clock, Device device, BenchmarkOptions options, IReadOnlyList<MatrixShape> ofModel)
+{
+    private static readonly int[] SidesOnCpu = [1024, 2048], SidesOnGpu = [4096, 8192];
+    private readonly Dictionary<ScalarType, MatrixShape> fastest = [];
+
+    /// <summary>fp32 or bf16.</summary>
+    public static string Name(ScalarType type) => type == ScalarType.BFloat16 ? "bf16" : "fp32";
+
+    /// <summary>Tries every shape in every round, so that none is measured in a better minute than the others.</summary>
+    public PeakReport Scan(ScalarType type, int rounds, Action<int> begins)
+    {
+        var sides = options.MatrixSides ?? (device.type == DeviceType.CUDA ? SidesOnGpu : SidesOnCpu);
+        MatrixShape[] shapes = [.. sides.Select(s => new MatrixShape(s, s, s)).Concat(ofModel).Distinct()];
+        var rates = shapes.ToDictionary(s => s, _ => new List<double>());
+        for (var round = 1; round <= rounds; round++)
+        {
+            begins(round);
+            foreach (var shape in shapes)
+            {
+                using var product = new MatrixProduct(shape, type, device);
+                rates[shape].Add(Rate(product));
+            }
+        }
+        PeakShape[] found = [.. shapes.Select(s => new PeakShape(s.ToString(), Measurement.Of(rates[s])))];
+        var best = Array.IndexOf(found, found.MaxBy(f => f.Rate.Median));
+        fastest[type] = shapes[best];
+        return new PeakReport(Name(type), found[best].Rate, found[best].Shape, found);
+    }
+
+    /// <summary>Rounds of work with a round of the fastest product before, between and after them.</summary>
+    /// <param name="type">The products' number format.</param>
+    /// <param name="rounds">Rounds of work.</param>
+    /// <param name="work">One round; returns its rate in FLOP/s.</param>
+    /// <returns>The work's rates, the products' (one more), and each round's rate over the mean of its two neighbours.</returns>
+    public (double[] Rates, double[] Peaks, double[] Shares) Between(ScalarType type, int rounds, Func<int, double> work)
+    {
+        if (!fastest.ContainsKey(type)) Scan(type, 1, _ => { });
+        using var product = new MatrixProduct(fastest[type], type, device);
+        var (rates, peaks) = (new double[rounds], new double[rounds + 1]);
+        peaks[0] = Rate(product);
+        for (var i = 0; i < rounds; i++)
+        {
+            rates[i] = work(i + 1);
+            peaks[i + 1] = Rate(product);
+        }
+        return (rates, peaks, [.. rates.Select((rate, i) => rate / ((peaks[i] + peaks[i + 1]) / 2))]);
+    }
+
+    private double Rate(MatrixProduct product)
+    {
+        var calls = clock.CallsIn(options.LimitSeconds, product.Run);
+        return calls * product.Shape.Flop / clock.Seconds(calls, product.Run);
+    }
+}

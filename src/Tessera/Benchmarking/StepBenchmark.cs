@@ -1,0 +1,82 @@
+using Tessera.Training;
+
+namespace Tessera.Benchmarking;
+
+/// <summary>Measures the training step: alone, phase by phase, and fed by the loader.</summary>
+internal sealed class StepBenchmark : IDisposable
+{
+    private const int HeldSteps = 2; // batches differ from step to step, as in training
+
+    private readonly StepUnderTest training;
+    private readonly RoundClock clock;
+    private readonly BenchmarkOptions options;
+    private readonly Batch[] held;
+    private int taken;
+
+    public StepBenchmark(StepUnderTest training, RoundClock clock, BenchmarkOptions options)
+    {
+        (this.training, this.clock, this.options) = (training, clock, options);
+        held = [.. training.Load(HeldSteps)];
+        StepsPerRound = options.Steps ?? clock.CallsIn(options.RoundSeconds, Step);
+    }
+
+    /// <summary>Optimiser steps a round.</summary>
+    public int StepsPerRound { get; }
+
+    /// <summary>The step alone, between rounds of matrix products.</summary>
+    public StepReport Run(PeakRounds peaks, double firstLoss, Action<string, int> begins)
+    {
+        var images = options.Pretraining.EffectiveBatch;
+        var flop = FlopCount.OfPretraining(training.Model.Options, training.Masks.Visible).Training;
+        clock.Seconds(1, Step);
+        var (rates, products, shares) = peaks.Between(training.Precision, options.Rounds, round =>
+        {
+            begins("training step", round);
+            return (double)StepsPerRound * images * flop / clock.Seconds(StepsPerRound, Step);
+        });
+        var rate = Measurement.Of(rates);
+        return new StepReport(PeakRounds.Name(training.Precision), StepsPerRound, images, rate.Times(1.0 / flop), flop, rate,
+            Measurement.Of(products), Measurement.Of(shares), firstLoss, Breakdown(begins));
+    }
+
+    /// <summary>Steps on batches from the packed file, images/s.</summary>
+    public Measurement EndToEnd(Action<string, int> begins) => Measurement.Of(Enumerable.Range(1, options.Rounds).Select(round =>
+    {
+        begins("end to end", round);
+        using var batches = training.Load(StepsPerRound + 1).GetEnumerator();
+        training.Step(batches).Dispose(); // the loader's thread has started
+        return StepsPerRound * options.Pretraining.EffectiveBatch / clock.Seconds(StepsPerRound, () => training.Step(batches).Dispose());
+    }));
+
+    public void Dispose()
+    {
+        foreach (var batch in held) batch.Dispose();
+    }
+
+    private StepBreakdown Breakdown(Action<string, int> begins)
+    {
+        double[][] rounds = [.. Enumerable.Range(1, options.Rounds).Select(round =>
+        {
+            begins("phases of the step", round);
+            return Phases();
+        })];
+        var phases = Enumerable.Range(0, rounds[0].Length).Select(p => Measurement.Of(rounds.Select(r => r[p]))).ToArray();
+        return new StepBreakdown(phases[0], phases[1], phases[2], phases[3], phases[4], phases[5]);
+    }
+
+    private double[] Phases()
+    {
+        using var batches = training.Load(StepsPerRound + 1).GetEnumerator();
+        training.StepByPhases(batches, clock.Wait); // the loader's thread has started
+        var sums = new double[6];
+        for (var i = 0; i < StepsPerRound; i++)
+        {
+            clock.Cancellation.ThrowIfCancellationRequested();
+            var seconds = training.StepByPhases(batches, clock.Wait);
+            for (var p = 0; p < sums.Length; p++) sums[p] += seconds[p] / StepsPerRound;
+        }
+        return sums;
+    }
+
+    private void Step() => training.Step(() => held[taken++ % held.Length]).Dispose();
+}
