@@ -11,17 +11,13 @@ internal sealed class StepBenchmark : IDisposable
     private readonly RoundClock clock;
     private readonly BenchmarkOptions options;
     private readonly Batch[] held;
-    private int taken;
+    private int taken, steps;
 
     public StepBenchmark(StepUnderTest training, RoundClock clock, BenchmarkOptions options)
     {
         (this.training, this.clock, this.options) = (training, clock, options);
         held = [.. training.Load(HeldSteps)];
-        StepsPerRound = options.Steps ?? clock.CallsIn(options.RoundSeconds, Step);
     }
-
-    /// <summary>Optimiser steps a round.</summary>
-    public int StepsPerRound { get; }
 
     /// <summary>The step alone, between rounds of matrix products.</summary>
     public StepReport Run(PeakRounds peaks, double firstLoss, Action<string, int> begins)
@@ -52,6 +48,9 @@ internal sealed class StepBenchmark : IDisposable
     {
         foreach (var batch in held) batch.Dispose();
     }
+
+    /// <summary>Optimiser steps a round; found when the first one begins.</summary>
+    private int StepsPerRound => steps > 0 ? steps : steps = options.Steps ?? clock.CallsIn(options.RoundSeconds, Step);
 
     private StepBreakdown Breakdown(Action<string, int> begins)
     {
