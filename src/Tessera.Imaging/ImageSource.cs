@@ -46,6 +46,12 @@ public abstract class ImageSource
     /// </summary>
     public string Fingerprint { get; }
 
+    /// <summary>The same source by a name that holds from any folder, so that what was begun in one is found from another.</summary>
+    /// <param name="source">As for <see cref="Open"/>; it need not exist.</param>
+    public static string FullName(string source) =>
+        source == ShapesSource.SourceName || source.StartsWith(ShapesSource.SourceName + ":", StringComparison.Ordinal) || !Path.Exists(source)
+            ? source : Path.GetFullPath(source);
+
     /// <summary>Recognises a source string.</summary>
     /// <param name="source">
     /// A folder (Tiny-ImageNet's layout, one folder per class, or flat), a <c>.tessera</c> file, or <c>shapes</c> and

@@ -5,6 +5,15 @@ namespace Tessera.Imaging.Tests;
 public class ImageSourceTests
 {
     [Fact]
+    public void A_Full_Name_Holds_From_Any_Folder()
+    {
+        using var folder = PictureFolders.TinyImageNet();
+        ImageSource.FullName(Path.GetRelativePath(Environment.CurrentDirectory, folder.Path)).ShouldBe(folder.Path);
+        ImageSource.FullName("shapes:20").ShouldBe("shapes:20");
+        ImageSource.FullName("not/there").ShouldBe("not/there");
+    }
+
+    [Fact]
     public void Recognises_The_Layout_Of_Tiny_ImageNet()
     {
         using var folder = PictureFolders.TinyImageNet();

@@ -8,17 +8,25 @@ namespace Tessera.Cli.Commands;
 /// <summary>Options that several verbs share, and how their values are read.</summary>
 internal static class CommonOptions
 {
-    public static Option<bool> Json { get; } = new("--json") { Description = "Print one JSON object on standard output; words go to standard error", Recursive = true };
+    public static Option<bool> Json { get; } = new("--json")
+    {
+        Description = "Print one JSON object on standard output; words go to standard error",
+        Recursive = true,
+    };
 
     public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Show the stack trace of an error", Recursive = true };
 
-    public static Option<string> Model() => new("--model", "-m") { Description = "A run directory or a .safetensors file", Required = true, HelpName = "M" };
+    public static Option<string> Model() =>
+        new("--model", "-m") { Description = "A run directory or a .safetensors file", Required = true, HelpName = "M" };
 
-    public static Option<string> Data() => new("--data") { Description = "A folder of pictures, a .tessera file, or shapes", Required = true, HelpName = "SOURCE" };
+    public static Option<string> Data() =>
+        new("--data") { Description = "A folder of pictures, a .tessera file, or shapes", Required = true, HelpName = "SOURCE" };
 
-    public static Option<string> Device() => new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto", HelpName = "D" };
+    public static Option<string> Device() =>
+        new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto", HelpName = "D" };
 
-    public static Option<string> Cache() => new("--cache") { Description = "Folder for packed pictures", DefaultValueFactory = _ => DefaultCache, HelpName = "DIR" };
+    public static Option<string> Cache() =>
+        new("--cache") { Description = "Folder for packed pictures", DefaultValueFactory = _ => DefaultCache, HelpName = "DIR" };
 
     /// <summary>An argument that names files; a misspelled option is not taken for one.</summary>
     public static Argument<T> FileArgument<T>(string name, string description)
@@ -80,7 +88,12 @@ internal static class CommonOptions
 
     private static string? Name(ArgumentResult result) => (result.Parent as OptionResult)?.Option.Name;
 
-    private static string DefaultCache =>
-        Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify) is { Length: > 0 } folder
-            ? folder : Path.GetTempPath(), "tessera");
+    private static string DefaultCache
+    {
+        get
+        {
+            var folder = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            return Path.Combine(folder.Length > 0 ? folder : Path.GetTempPath(), "tessera"); // none without a home
+        }
+    }
 }

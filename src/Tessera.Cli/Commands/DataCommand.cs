@@ -42,7 +42,7 @@ internal static class DataCommand
         var command = new Verb("pack", "Decode a source once into a .tessera file, which every verb takes as a source.",
             "tessera data pack pictures/ --image-size 64 -o pictures.tessera");
         var source = Source();
-        var size = new Option<string>("--image-size") { Description = "Size of the pictures in pixels", DefaultValueFactory = _ => "64", HelpName = "S|HxW" };
+        var size = CommonOptions.Value<string?>("--image-size", "S|HxW", "Size of the pictures in pixels [default: 64]");
         var channels = CommonOptions.Value<int?>("--channels", "1|3", "Grey or RGB [default: 3]");
         var output = new Option<string>("--out", "-o") { Description = "The file to write", Required = true, HelpName = "FILE" };
         command.Add(source);
@@ -51,13 +51,15 @@ internal static class DataCommand
         {
             using var signals = new InterruptSignals(terminal);
             var file = CommonOptions.FileEndingWith(".tessera", parsed.GetValue(output)!);
-            var shape = Shape(parsed.GetValue(size)!, parsed.GetValue(channels) ?? 3);
+            var shape = Shape(parsed.GetValue(size) ?? "64", parsed.GetValue(channels) ?? 3);
             var opened = ImageSource.Open(parsed.GetValue(source)!);
             using var release = opened as IDisposable;
             using var images = ProgressBar.Pack(terminal, progress => PackedImages.Pack(opened, shape, file, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
-            terminal.Say($"{images.TestStart} pictures for training, {images.Count - images.TestStart} for testing, {images.ClassNames.Count} classes: {images.File}");
-            terminal.Result(new Packed(images.File, images.TestStart, images.Count - images.TestStart, images.ClassNames, images.Broken, images.Mean, images.StandardDeviation));
+            var (training, test) = (images.TestStart, images.Count - images.TestStart);
+            terminal.Say($"{training} pictures for training, {test} for testing, {images.ClassNames.Count} classes: {images.File}");
+            terminal.Result(new Packed(
+                images.File, training, test, images.ClassNames, images.Broken, images.Mean, images.StandardDeviation));
             return ExitCode.Done;
         });
         return command;
@@ -80,8 +82,11 @@ internal static class DataCommand
             var known = DataSetArchive.Find(parsed.GetValue(name)!);
             var archive = known with { Address = Address(parsed.GetValue(address)) ?? known.Address, Md5 = parsed.GetValue(md5) ?? known.Md5 };
             using var client = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
-            var folder = ProgressBar.While(terminal, archive.Name, progress => DataSetFetch.FetchAsync(archive, parsed.GetValue(output)!, client,
-                new Relay<FetchProgress>(p => progress.Report((p.BytesDone, p.BytesTotal ?? 0, Word(p.Stage)))), signals.Token).GetAwaiter().GetResult());
+            var folder = ProgressBar.While(terminal, archive.Name, progress =>
+            {
+                var relay = new Relay<FetchProgress>(p => progress.Report((p.BytesDone, p.BytesTotal ?? 0, CommonOptions.Word(p.Stage))));
+                return DataSetFetch.FetchAsync(archive, parsed.GetValue(output)!, client, relay, signals.Token).GetAwaiter().GetResult();
+            });
             terminal.Say(folder);
             terminal.Result(new Fetched(archive.Name, folder));
             return ExitCode.Done;
@@ -90,8 +95,6 @@ internal static class DataCommand
     }
 
     private static Argument<string> Source() => CommonOptions.FileArgument<string>("SOURCE", "A folder of pictures, a .tessera file, or shapes");
-
-    private static string Word(FetchStage stage) => CommonOptions.Word(stage);
 
     private static ImageShape Shape(string size, int channels)
     {
@@ -116,7 +119,10 @@ internal static class DataCommand
         terminal.Say($"{report.Kind}: {report.Location}");
         terminal.Say($"pictures: {report.Training} for training, {report.Test} for testing, {report.Unlabelled} without a label");
         if (report is { SmallestClass: { } smallest, LargestClass: { } largest })
-            terminal.Say($"classes:  {report.Classes.Count}, {smallest.Training} ({smallest.Title}) to {largest.Training} ({largest.Title}) training pictures each");
+        {
+            var range = $"{smallest.Training} ({smallest.Title}) to {largest.Training} ({largest.Title})";
+            terminal.Say($"classes:  {report.Classes.Count}, {range} training pictures each");
+        }
         if (report is { Width: { } width, Height: { } height })
             terminal.Say($"sizes:    {Words(width)} wide, {Words(height)} high");
         terminal.Say($"channels: {string.Join(", ", report.Channels.OrderBy(c => c.Key).Select(c => $"{c.Value} with {c.Key}"))}");

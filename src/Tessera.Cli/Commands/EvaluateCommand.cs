@@ -54,7 +54,11 @@ internal static class EvaluateCommand
                 new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
             terminal.Say($"{report.Pictures} held-out pictures of {images.SourceLocation}, {sampler.Hidden} of {sampler.Patches} patches hidden");
             terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
-            foreach (var (name, quality) in new[] { ("restored", report.Model), ("inverse-distance weighting", report.InverseDistance), ("mean of visible pixels", report.VisibleMean) })
+            (string, ReconstructionQuality)[] lines =
+            [
+                ("restored", report.Model), ("inverse-distance weighting", report.InverseDistance), ("mean of visible pixels", report.VisibleMean),
+            ];
+            foreach (var (name, quality) in lines)
                 terminal.Say(FormattableString.Invariant($"  {name,-28} {quality.Psnr,9:f2} {quality.Ssim,7:f3}"));
             if (report.UsesTrueStatistics) terminal.Say(ReportText.TrueStatistics);
             terminal.Result(report);

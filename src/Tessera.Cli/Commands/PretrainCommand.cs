@@ -22,7 +22,8 @@ internal static class PretrainCommand
         var settings = new PretrainOptionSet();
         var output = new Option<string?>("--out", "-o") { Description = "The run directory to make [default: runs/DATE-TIME]", HelpName = "DIR" };
         var resume = new Option<string?>("--resume") { Description = "Go on with a run that was stopped", HelpName = "RUN" };
-        var config = new Option<string?>("--config") { Description = "Options from a file such as a run's options.json; what the command line says counts first", HelpName = "FILE" };
+        var config = CommonOptions.Value<string?>(
+            "--config", "FILE", "Options from a file such as a run's options.json; what the command line says counts first");
         var cache = CommonOptions.Cache();
         foreach (var option in new Option[] { output, resume, config }) command.Add(option);
         settings.AddTo(command);
@@ -32,7 +33,11 @@ internal static class PretrainCommand
         {
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
             if (parsed.GetValue(resume) is not { } begun)
-                return Train(terminal, Ground(settings, parsed, parsed.GetValue(config)), parsed.GetValue(cache)!, options => RunDirectory.Create(folder, options));
+            {
+                RunDirectory.RequireFree(folder); // now, not after packing
+                var ground = Ground(settings, parsed, parsed.GetValue(config));
+                return Train(terminal, ground, parsed.GetValue(cache)!, options => RunDirectory.Create(folder, options));
+            }
 
             if (parsed.GetResult(output) is not null || parsed.GetResult(config) is not null)
                 throw new UsageException("--resume goes on in the run's own directory with its own options: leave out --out and --config.");
@@ -60,7 +65,9 @@ internal static class PretrainCommand
         using var images = ProgressBar.Pack(terminal, progress =>
             PackedImages.OpenOrPack(options.Data, new ImageShape(options.Channels, height, width), cache, progress, signals.Token));
         var split = Pretraining.CheckedSplit(options, images);
-        terminal.Note($"{images.SourceKind}: {split.Train.Length} training and {split.HeldOut.Length} held-out pictures of {images.SourceLocation} ({(images.WasReused ? "packed before" : "packed")}: {images.File})");
+        var packed = $"{(images.WasReused ? "packed before" : "packed")}: {images.File}";
+        terminal.Note(
+            $"{images.SourceKind}: {split.Train.Length} training and {split.HeldOut.Length} held-out pictures of {images.SourceLocation} ({packed})");
         BrokenPictures.Tell(terminal, images.Broken);
 
         var run = directory(options);

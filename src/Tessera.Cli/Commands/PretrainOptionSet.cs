@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Training;
 
@@ -13,7 +14,7 @@ internal sealed class PretrainOptionSet
 
     public PretrainOptionSet()
     {
-        Add("--data", "SOURCE", "A folder of pictures, a .tessera file, or shapes", o => o.Data, (o, v) => o with { Data = v });
+        Add("--data", "SOURCE", "A folder of pictures, a .tessera file, or shapes", o => o.Data, (o, v) => o with { Data = ImageSource.FullName(v) });
         Add("--model", "NAME", string.Join(", ", VisionTransformerPreset.All.Select(p => p.Name)), o => o.Model, (o, v) => o with { Model = v });
         Add("--image-size", "S|HxW", "Size of the pictures in pixels", o => o.ImageSize, (o, v) => o with { ImageSize = v });
         Add("--patch-size", "PIXELS", "Side of a patch", o => o.PatchSize, (o, v) => o with { PatchSize = v });
@@ -41,6 +42,8 @@ internal sealed class PretrainOptionSet
         AddFlag("--no-flip", "Do not mirror pictures", o => o with { Flip = false });
         Add("--seed", "N", "Everything random is a function of this", o => o.Seed, (o, v) => o with { Seed = v });
         Add("--device", "D", "auto, cpu, cuda or cuda:N", o => o.Device, (o, v) => o with { Device = v });
+        AddWord("--precision", "Number format of the step", o => o.Precision, (o, v) => o with { Precision = v });
+        AddWord("--data-on-device", "Whether all pictures are put into a GPU's memory", o => o.DataOnDevice, (o, v) => o with { DataOnDevice = v });
         Add("--limit", "N", "A seeded, class-balanced subset of so many training pictures", o => o.Limit, (o, v) => o with { Limit = v }, "all");
         Add("--evaluate-limit", "N", "Held-out pictures restored after each epoch", o => o.EvaluateLimit, (o, v) => o with { EvaluateLimit = v }, "all");
         Add("--log-steps", "N", "Steps between lines of the log", o => o.LogSteps, (o, v) => o with { LogSteps = v });
@@ -66,7 +69,8 @@ internal sealed class PretrainOptionSet
         foreach (var (option, set) in options.Where(o => IsGiven(o.Option, parsed)))
         {
             if (set(parsed, begun) != begun)
-                throw new UsageException($"--resume {folder} goes on with the options the run was begun with, and {option.Name} differs from them (see options.json there): leave it out, or begin a new run with --out.");
+                throw new UsageException($"--resume {folder} goes on with the options the run was begun with, and {option.Name} differs from them "
+                    + "(see options.json there): leave it out, or begin a new run with --out.");
         }
     }
 
@@ -80,7 +84,8 @@ internal sealed class PretrainOptionSet
         options.Add((option, (parsed, ground) => set(ground, parsed.GetValue(option)!)));
     }
 
-    private void AddWord<T>(string name, string description, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set) where T : struct, Enum
+    private void AddWord<T>(
+        string name, string description, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set) where T : struct, Enum
     {
         var option = new Option<T>(name)
         {

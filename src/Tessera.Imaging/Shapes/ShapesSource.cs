@@ -6,7 +6,7 @@ namespace Tessera.Imaging.Shapes;
 /// <remarks>A picture is a function of the seed, its split and its index alone: it does not change when there are more of them.</remarks>
 internal sealed class ShapesSource : ImageSource
 {
-    private const string SourceName = "shapes";
+    public const string SourceName = "shapes";
     private const int DefaultTrainingCount = 4000;
     private const int MostPictures = 10_000_000;
     private const int DrawingRevision = 1; // counts up whenever the same seed would draw other pixels

@@ -35,14 +35,14 @@ public static class ReconstructionEvaluation
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var mask = batch.Mask.To(device);
-            var restoration = Restoration.Of(model, normalization, batch.Images.to(device), mask);
+            var restoration = Restoration.Of(model, normalization, batch.Images!.to(device, non_blocking: true), mask);
             var visible = Patches.Pick(Patches.Cut(restoration.Original, encoder.PatchSize), mask.Visible);
 
             restored.Add(restoration.Pasted, restoration);
             mean.Add(Fill(baselines.VisibleMean(visible, mask)), restoration);
             distance.Add(Fill(baselines.InverseDistance(visible, mask)), restoration);
-            loss += restoration.Loss.item<float>() * batch.Pictures.Length;
-            done += batch.Pictures.Length;
+            loss += restoration.Loss.item<float>() * batch.Count;
+            done += batch.Count;
             progress?.Report(done);
 
             Tensor Fill(Tensor hidden) =>

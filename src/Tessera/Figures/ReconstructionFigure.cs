@@ -21,7 +21,7 @@ public static class ReconstructionFigure
         using var quiet = inference_mode();
         foreach (var batch in new BatchLoader(images, masks).Load(pictures, pictures.Length, epoch: 0))
         {
-            using (batch) Save(file, model, normalization, batch.Images, batch.Mask, device, captions: null);
+            using (batch) Save(file, model, normalization, batch.Images!, batch.Mask, device, captions: null);
         }
     }
 

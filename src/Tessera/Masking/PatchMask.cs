@@ -19,7 +19,8 @@ public sealed record PatchMask(Tensor Visible, Tensor Hidden, Tensor Tokens) : I
     }
 
     /// <summary>The same mask on another device.</summary>
-    public PatchMask To(Device device) => new(Visible.to(device), Hidden.to(device), Tokens.to(device));
+    public PatchMask To(Device device) =>
+        new(Visible.to(device, non_blocking: true), Hidden.to(device, non_blocking: true), Tokens.to(device, non_blocking: true));
 
     /// <summary>Frees the three tensors.</summary>
     public void Dispose()

@@ -79,7 +79,7 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
     /// <param name="visible">(B, Nv, p·p·C): the visible patches, in the mask's order</param>
     /// <param name="mask">Which places they have, and which are hidden.</param>
     /// <param name="places">The hidden places alone, or all.</param>
-    /// <returns>(B, Nh, p·p·C) in the mask's order; or (B, N, p·p·C), visible places first. In the target's units.</returns>
+    /// <returns>(B, Nh, p·p·C) in the mask's order; or (B, N, p·p·C), visible places first. In the target's units, fp32.</returns>
     public Tensor Predict(Tensor visible, PatchMask mask, LossPlaces places)
     {
         using var scope = NewDisposeScope();
@@ -89,7 +89,7 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
 
         var shown = places == LossPlaces.Masked ? mask.Hidden.shape[1] : mask.Hidden.shape[1] + mask.Visible.shape[1];
         tokens = tokens.narrow(1, tokens.shape[1] - shown, shown);
-        return decoder_pred.call(decoder_norm.call(tokens)).MoveToOuterDisposeScope();
+        return decoder_pred.call(decoder_norm.call(tokens)).to(ScalarType.Float32).MoveToOuterDisposeScope(); // the loss is in fp32
     }
 
     private Tensor MaskBeforeEncoder(Tensor visible, PatchMask mask)

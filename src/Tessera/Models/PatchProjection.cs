@@ -37,7 +37,7 @@ public sealed class PatchProjection : Module<Tensor, Tensor>
         {
             using var scope = NewDisposeScope();
             var matrix = weight.permute(0, 2, 3, 1).reshape(weight.shape[0], -1); // (D, p·p·C), as patches are ordered
-            return functional.linear(patches, matrix, bias).MoveToOuterDisposeScope();
+            return functional.linear(patches.to(weight.dtype), matrix, bias).MoveToOuterDisposeScope();
         }
     }
 }

@@ -1,3 +1,5 @@
+using Tessera.Imaging;
+
 namespace Tessera.Models;
 
 /// <summary>The shape of a Vision Transformer. Presets are in <see cref="VisionTransformerPreset"/>.</summary>
@@ -62,6 +64,11 @@ public sealed record VisionTransformerOptions
 
     private IEnumerable<string> SideFaults(string name, int side)
     {
+        if (side > ImageShape.LongestSide)
+        {
+            yield return $"the image {name} is {side}: it must be at most {ImageShape.LongestSide}";
+            yield break;
+        }
         if (side >= PatchSize && side % PatchSize == 0) yield break;
         var below = side / PatchSize * PatchSize;
         var sizes = below > 0 ? $"{below} and {below + PatchSize}" : $"{PatchSize}";

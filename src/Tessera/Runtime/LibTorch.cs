@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -39,11 +40,16 @@ public static class LibTorch
     // when the TorchSharp assembly is loaded, none of its code has run yet. `tessera --help` never gets there.
     [ModuleInitializer]
     [System.Diagnostics.CodeAnalysis.SuppressMessage("Usage", "CA2255", Justification = "It must run before any use of TorchSharp.")]
-    internal static void LoadWithTorchSharp() =>
+    internal static void LoadWithTorchSharp()
+    {
         AppDomain.CurrentDomain.AssemblyLoad += (_, e) =>
         {
-            if (e.LoadedAssembly.GetName().Name == "TorchSharp") Load();
+            if (IsTorchSharp(e.LoadedAssembly)) Load();
         };
+        if (AppDomain.CurrentDomain.GetAssemblies().Any(IsTorchSharp)) Load(); // a program that names TorchSharp first
+    }
+
+    private static bool IsTorchSharp(Assembly assembly) => assembly.GetName().Name == "TorchSharp";
 
     private static void LoadFrom(string? folder)
     {
@@ -60,7 +66,11 @@ public static class LibTorch
 
         var binding = Find(NativeFolders(), FileName("LibTorchSharp"))
             ?? throw new LibTorchException($"{FileName("LibTorchSharp")} is not beside the program: build or install it again.");
-        if (NativeLibrary.TryLoad(binding, out _)) return;
+        if (NativeLibrary.TryLoad(binding, out _))
+        {
+            RequireAllFunctions(binding, folder, binding);
+            return;
+        }
         if (OperatingSystem.IsLinux()) LoadWithoutNewerCxxVersion(binding, folder);
         else LoadLibrary(binding, folder);
     }
@@ -95,11 +105,26 @@ public static class LibTorch
         }
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
-            var advice = folder is null
-                ? "build or install Tessera again"
-                : $"{FolderVariable} ({folder}{VersionIn(folder)}) must hold libtorch {ExpectedVersion}, for which TorchSharp 0.107.0 is built";
-            throw new LibTorchException($"{name ?? path} does not load ({Reason(e)}): {advice}.", e);
+            throw DoesNotLoad(name ?? path, folder, Reason(e.Message), e);
         }
+        if (name is not null) RequireAllFunctions(path, folder, name);
+    }
+
+    // The loader looks functions up when they are first called, and one that another version of libtorch lacks would then end the
+    // process. Asking for all of them now turns that into a sentence.
+    private static void RequireAllFunctions(string path, string? folder, string name)
+    {
+        const int Now = 2; // RTLD_NOW
+        if (OperatingSystem.IsLinux() && dlopen(path, Now) == 0)
+            throw DoesNotLoad(name, folder, Reason(Marshal.PtrToStringUTF8(dlerror()) ?? "a function is missing"), null);
+    }
+
+    private static LibTorchException DoesNotLoad(string name, string? folder, string reason, Exception? inner)
+    {
+        var advice = folder is null
+            ? "build or install Tessera again"
+            : $"{FolderVariable} ({folder}{VersionIn(folder)}) must hold libtorch {ExpectedVersion}, for which TorchSharp 0.107.0 is built";
+        return new LibTorchException($"{name} does not load ({reason}): {advice}.", inner);
     }
 
     private static LibTorchException Missing(string file, string? folder) => new(folder is null
@@ -115,9 +140,9 @@ public static class LibTorch
         return line is null ? "" : $", torch {line.Split('\'', '"').ElementAtOrDefault(1)}";
     }
 
-    private static string Reason(Exception e)
+    private static string Reason(string message)
     {
-        var lines = e.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var lines = message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         return lines.FirstOrDefault(l => l.Contains("undefined symbol", StringComparison.Ordinal)
             || l.Contains("not found", StringComparison.Ordinal) || l.Contains("cannot open", StringComparison.Ordinal)) ?? lines[0];
     }
@@ -145,6 +170,12 @@ public static class LibTorch
 
     private static string FileName(string library) =>
         OperatingSystem.IsWindows() ? $"{library}.dll" : OperatingSystem.IsMacOS() ? $"lib{library}.dylib" : $"lib{library}.so";
+
+    [DllImport("libc")]
+    private static extern nint dlopen([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+
+    [DllImport("libc")]
+    private static extern nint dlerror();
 
     [DllImport("libc", SetLastError = true)]
     private static extern int memfd_create([MarshalAs(UnmanagedType.LPUTF8Str)] string name, uint flags);

@@ -7,7 +7,8 @@ namespace Tessera.Training;
 /// <remarks>
 /// Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2. TorchSharp's own AdamW makes about nine native calls a parameter;
 /// this makes two a step, one for the parameters that decay and one for those that do not (biases, norms, tokens, positions).
-/// Its state is public, so that a checkpoint can hold it.
+/// Its state is public, so that a checkpoint can hold it. Where the model computes in bf16, its parameters are copies of fp32 weights that
+/// are kept here: a step smaller than bf16 can tell is still made (Micikevicius et al. 2018, arXiv:1710.03740).
 /// </remarks>
 public sealed class AdamW : IDisposable
 {
@@ -19,8 +20,13 @@ public sealed class AdamW : IDisposable
             torch._fused_adamw_(weights, gradients, means, squares, [], counts, lr=rate, beta1=beta1, beta2=beta2,
                                 weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
 
+        def step_copies(copies: List[Tensor], weights: List[Tensor], gradients: List[Tensor], means: List[Tensor], squares: List[Tensor],
+                        counts: List[Tensor], rate: float, beta1: float, beta2: float, decay: float, epsilon: float):
+            step(weights, [g.float() for g in gradients], means, squares, counts, rate, beta1, beta2, decay, epsilon)
+            torch._foreach_copy_(copies, weights)
+
         def clip(gradients: List[Tensor], limit: float):
-            norm = torch.linalg_vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            norm = torch.linalg_vector_norm(torch.stack(torch._foreach_norm(gradients, 2, torch.float32)))
             torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
 
         """; // The compiler wants the last line ended.
@@ -31,22 +37,33 @@ public sealed class AdamW : IDisposable
     private readonly Parameter[] all;
 
     /// <summary>Prepares the optimiser; its means start at zero.</summary>
-    /// <param name="model">Its parameters, where they are now, are what is trained.</param>
+    /// <param name="model">Its parameters, where they are now, are what is trained. In bf16 they are copies of the weights.</param>
     /// <param name="options">The constants.</param>
-    public AdamW(nn.Module model, AdamWOptions options)
+    /// <param name="weights">By name, in fp32, what a bf16 model's parameters are copies of; null: the parameters as they are.</param>
+    public AdamW(nn.Module model, AdamWOptions options, IReadOnlyDictionary<string, Tensor>? weights = null)
     {
         this.options = options;
         var named = model.named_parameters().ToList();
         all = [.. named.Select(p => p.parameter)];
         groups =
         [
-            new Group(named.Where(p => Decays(p.name, p.parameter)), options.WeightDecay),
-            new Group(named.Where(p => !Decays(p.name, p.parameter)), 0),
+            new Group(named.Where(p => Decays(p.name, p.parameter)), weights, options.WeightDecay),
+            new Group(named.Where(p => !Decays(p.name, p.parameter)), weights, 0),
         ];
     }
 
     /// <summary>The optimiser's tensors by name: <c>mean.NAME</c> and <c>square.NAME</c>, in the parameter's shape.</summary>
     public IEnumerable<(string Name, Tensor Value)> State => groups.SelectMany(g => g.State);
+
+    /// <summary>What is learned, by name, in fp32: the model's parameters, or what they are copies of.</summary>
+    public IEnumerable<(string Name, Tensor Value)> Weights => groups.SelectMany(g => g.Named).OrderBy(w => w.Name, StringComparer.Ordinal);
+
+    /// <summary>Brings a bf16 model's parameters up to date with <see cref="Weights"/> that were changed from outside.</summary>
+    public void CopyToModel()
+    {
+        using var quiet = no_grad();
+        foreach (var group in groups) group.CopyToModel();
+    }
 
     /// <summary>Steps made so far; set when a run is resumed.</summary>
     public long Steps
@@ -75,8 +92,16 @@ public sealed class AdamW : IDisposable
         foreach (var group in groups)
         {
             if (group.Weights.Length == 0) continue;
-            kernels.invoke("step", group.Weights, group.Gradients(), group.Means, group.Squares, group.Counts,
-                learningRate, options.Beta1, options.Beta2, group.Decay, options.Epsilon);
+            if (group.Copies is { } copies)
+            {
+                kernels.invoke("step_copies", copies, group.Weights, group.Gradients(), group.Means, group.Squares, group.Counts,
+                    learningRate, options.Beta1, options.Beta2, group.Decay, options.Epsilon);
+            }
+            else
+            {
+                kernels.invoke("step", group.Weights, group.Gradients(), group.Means, group.Squares, group.Counts,
+                    learningRate, options.Beta1, options.Beta2, group.Decay, options.Epsilon);
+            }
             group.CountStep();
         }
         // Letting go instead of writing zeros spares a pass over memory, and the next backward pass hands its buffers over.
@@ -93,14 +118,17 @@ public sealed class AdamW : IDisposable
     private sealed class Group : IDisposable
     {
         private readonly string[] names;
+        private readonly Tensor[] parameters;
         private long steps;
 
-        public Group(IEnumerable<(string name, Parameter parameter)> named, double decay)
+        public Group(IEnumerable<(string name, Parameter parameter)> named, IReadOnlyDictionary<string, Tensor>? weights, double decay)
         {
             var list = named.ToList();
             Decay = decay;
             names = [.. list.Select(p => p.name)];
-            Weights = [.. list.Select(p => p.parameter)];
+            parameters = [.. list.Select(p => p.parameter)];
+            Weights = weights is null ? parameters : [.. names.Select(n => weights[n].detach().clone().DetachFromDisposeScope())];
+            Copies = weights is null ? null : parameters;
             Means = [.. Weights.Select(w => zeros_like(w, requires_grad: false).DetachFromDisposeScope())];
             Squares = [.. Weights.Select(w => zeros_like(w, requires_grad: false).DetachFromDisposeScope())];
             Counts = [.. Weights.Select(w => zeros(1, device: w.device).squeeze_(0).DetachFromDisposeScope())];
@@ -108,6 +136,7 @@ public sealed class AdamW : IDisposable
 
         public double Decay { get; }
         public Tensor[] Weights { get; }
+        public Tensor[]? Copies { get; }
         public Tensor[] Means { get; }
         public Tensor[] Squares { get; }
         public Tensor[] Counts { get; }
@@ -129,12 +158,19 @@ public sealed class AdamW : IDisposable
         public IEnumerable<(string, Tensor)> State =>
             names.Select((n, i) => ($"mean.{n}", Means[i])).Concat(names.Select((n, i) => ($"square.{n}", Squares[i])));
 
-        public Tensor[] Gradients() => [.. Weights.Select((w, i) => w.grad
+        public IEnumerable<(string Name, Tensor Value)> Named => names.Select((n, i) => (n, Weights[i]));
+
+        public void CopyToModel()
+        {
+            for (var i = 0; i < Copies?.Length; i++) Copies[i].copy_(Weights[i]);
+        }
+
+        public Tensor[] Gradients() => [.. parameters.Select((p, i) => p.grad
             ?? throw new InvalidOperationException($"The parameter {names[i]} has no gradient: it takes no part in the loss."))];
 
         public void Dispose()
         {
-            foreach (var tensor in Means.Concat(Squares).Concat(Counts)) tensor.Dispose();
+            foreach (var tensor in Means.Concat(Squares).Concat(Counts).Concat(Copies is null ? [] : Weights)) tensor.Dispose();
         }
     }
 }

@@ -4,17 +4,31 @@ using static TorchSharp.torch;
 namespace Tessera.Training;
 
 /// <summary>One batch as the loader hands it over, in the CPU's memory.</summary>
-/// <param name="Images">(B, C, H, W) uint8</param>
+/// <param name="Images">(B, C, H, W) uint8, or null where the pixels are on the device already (<see cref="ResidentPixels"/>)</param>
 /// <param name="Crops">(B, 5) float32, or null where pictures are taken whole</param>
 /// <param name="Mask">Which patches are hidden.</param>
-/// <param name="Pictures">The pictures' indices in their data set.</param>
-public sealed record Batch(Tensor Images, Tensor? Crops, PatchMask Mask, int[] Pictures) : IDisposable
+/// <param name="Pictures">(B) int64: the pictures' indices in their data set.</param>
+public sealed record Batch(Tensor? Images, Tensor? Crops, PatchMask Mask, Tensor Pictures) : IDisposable
 {
+    /// <summary>Number of pictures B.</summary>
+    public int Count => (int)Pictures.shape[0];
+
+    /// <summary>The same batch in memory that a GPU fetches by itself, so that the transfer waits for nothing; this one is freed.</summary>
+    public Batch Pin()
+    {
+        using (this)
+        {
+            return new Batch(Images?.pin_memory(), Crops?.pin_memory(),
+                new PatchMask(Mask.Visible.pin_memory(), Mask.Hidden.pin_memory(), Mask.Tokens.pin_memory()), Pictures.pin_memory());
+        }
+    }
+
     /// <summary>Frees the tensors.</summary>
     public void Dispose()
     {
-        Images.Dispose();
+        Images?.Dispose();
         Crops?.Dispose();
         Mask.Dispose();
+        Pictures.Dispose();
     }
 }

@@ -9,7 +9,10 @@ namespace Tessera.Training;
 /// <param name="images">The packed pictures; pixels go straight from the map into a batch.</param>
 /// <param name="masks">Draws the masks.</param>
 /// <param name="augmentation">Draws the crops; null takes pictures whole.</param>
-public sealed class BatchLoader(PackedImages images, MaskSampler masks, Augmentation? augmentation = null)
+/// <param name="withPixels">False leaves the pixels out, which are on the device already.</param>
+/// <param name="pinned">Whether batches lie in memory from which a GPU fetches them by itself.</param>
+public sealed class BatchLoader(
+    PackedImages images, MaskSampler masks, Augmentation? augmentation = null, bool withPixels = true, bool pinned = false)
 {
     private const int Ahead = 3; // enough to hide a slow batch, and small beside the model
 
@@ -80,11 +83,6 @@ public sealed class BatchLoader(PackedImages images, MaskSampler masks, Augmenta
 
     private Batch Make(int[] pictures, int epoch)
     {
-        var shape = images.Shape;
-        var pixels = empty(pictures.Length, shape.Channels, shape.Height, shape.Width, ScalarType.Byte);
-        var target = pixels.bytes;
-        for (var i = 0; i < pictures.Length; i++) images.Pixels(pictures[i]).CopyTo(target[(i * shape.Pixels)..]);
-
         Tensor? crops = null;
         if (augmentation is not null)
         {
@@ -92,6 +90,17 @@ public sealed class BatchLoader(PackedImages images, MaskSampler masks, Augmenta
             augmentation.Draw(pictures, epoch, drawn);
             crops = tensor(drawn, [pictures.Length, Augmentation.CropValues]);
         }
-        return new Batch(pixels, crops, masks.Draw(pictures, epoch), pictures);
+        var indices = tensor(Array.ConvertAll(pictures, p => (long)p));
+        var batch = new Batch(withPixels ? Pixels(pictures) : null, crops, masks.Draw(pictures, epoch), indices);
+        return pinned ? batch.Pin() : batch;
+    }
+
+    private Tensor Pixels(int[] pictures)
+    {
+        var shape = images.Shape;
+        var pixels = empty(pictures.Length, shape.Channels, shape.Height, shape.Width, ScalarType.Byte);
+        var target = pixels.bytes;
+        for (var i = 0; i < pictures.Length; i++) images.Pixels(pictures[i]).CopyTo(target[(i * shape.Pixels)..]);
+        return pixels;
     }
 }

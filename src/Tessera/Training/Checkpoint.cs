@@ -10,21 +10,21 @@ internal static class Checkpoint
     private const string StepKey = "tessera.step";
     private const string DataKey = "tessera.data";
 
-    public static void Save(RunDirectory run, long step, MaskedAutoencoder model, AdamW optimizer, ModelDescription description, string fingerprint)
+    public static void Save(RunDirectory run, long step, AdamW optimizer, ModelDescription description, string fingerprint)
     {
         var metadata = ModelFile.Metadata(description);
         metadata[StepKey] = step.ToString(CultureInfo.InvariantCulture);
         metadata[DataKey] = fingerprint;
-        var tensors = ModelFile.Parameters(model).Select(p => ModelFile.ToFile(ModelFile.CheckpointPrefix + p.Name, p.Value))
+        var tensors = optimizer.Weights.Select(p => ModelFile.ToFile(ModelFile.CheckpointPrefix + p.Name, p.Value))
             .Concat(optimizer.State.Select(s => ModelFile.ToFile("optimizer." + s.Name, s.Value)));
         SafetensorsWriter.Write(run.CheckpointFile(step), [.. tensors], metadata);
         run.PruneCheckpoints();
     }
 
-    /// <summary>Brings model and optimiser to the newest checkpoint.</summary>
+    /// <summary>Brings an optimiser, and the model it trains, to the newest checkpoint.</summary>
     /// <returns>Its step; 0 where there is none yet.</returns>
     /// <exception cref="RunDirectoryException">It is damaged, or the pictures are no longer those it was trained on.</exception>
-    public static long Restore(RunDirectory run, MaskedAutoencoder model, AdamW optimizer, string fingerprint)
+    public static long Restore(RunDirectory run, AdamW optimizer, string fingerprint)
     {
         var file = RunDirectory.NewestCheckpoint(run.Folder);
         if (file is null) return 0;
@@ -35,8 +35,9 @@ internal static class Checkpoint
                 throw new ModelFileException($"its metadata lacks '{StepKey}'.");
             if (weights.Metadata.GetValueOrDefault(DataKey) != fingerprint)
                 throw new RunDirectoryException($"The pictures have changed since {file} was written, so the run cannot go on as it was: bring them back, or start a new run.");
-            foreach (var (name, parameter) in ModelFile.Parameters(model)) ModelFile.Read(file, weights, ModelFile.CheckpointPrefix + name, parameter);
+            foreach (var (name, parameter) in optimizer.Weights) ModelFile.Read(file, weights, ModelFile.CheckpointPrefix + name, parameter);
             foreach (var (name, value) in optimizer.State) ModelFile.Read(file, weights, "optimizer." + name, value);
+            optimizer.CopyToModel();
             optimizer.Steps = step;
             return step;
         }

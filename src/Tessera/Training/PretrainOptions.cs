@@ -92,6 +92,12 @@ public sealed record PretrainOptions
     /// <summary>auto, cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>Number format of the step. What auto finds is written into the run's options, so that a resumed run computes alike.</summary>
+    public Precision Precision { get; init; } = Precision.Auto;
+
+    /// <summary>Whether all packed pictures are put into a GPU's memory.</summary>
+    public DataOnDevice DataOnDevice { get; init; } = DataOnDevice.Auto;
+
     /// <summary>A seeded, class-balanced subset of so many training pictures; null: all.</summary>
     public int? Limit { get; init; }
 

@@ -1,4 +1,5 @@
 using Tessera.Evaluation;
+using Tessera.Imaging;
 
 namespace Tessera.Training;
 
@@ -7,7 +8,7 @@ namespace Tessera.Training;
 /// <param name="Data">What the pictures are.</param>
 /// <param name="TrainingPictures">Pictures trained on.</param>
 /// <param name="HeldOutPictures">Pictures evaluated on, which training never saw.</param>
-/// <param name="BrokenPictures">Pictures that could not be read and were left out.</param>
+/// <param name="Broken">Pictures that could not be read and were left out, and why.</param>
 /// <param name="Parameters">Learned values of the whole model.</param>
 /// <param name="EncoderParameters">Learned values of the encoder.</param>
 /// <param name="Epochs">Epochs made.</param>
@@ -18,5 +19,5 @@ namespace Tessera.Training;
 /// <param name="FinalLoss">Mean training loss of the last log interval; null where metrics.jsonl was lost.</param>
 /// <param name="HeldOut">Reconstruction of the held-out pictures after the last epoch.</param>
 public sealed record PretrainSummary(
-    string Folder, string Data, int TrainingPictures, int HeldOutPictures, int BrokenPictures, long Parameters, long EncoderParameters,
+    string Folder, string Data, int TrainingPictures, int HeldOutPictures, IReadOnlyList<BrokenImage> Broken, long Parameters, long EncoderParameters,
     int Epochs, long Steps, string Device, double Seconds, double? ImagesPerSecond, double? FinalLoss, ReconstructionReport HeldOut);

@@ -42,11 +42,11 @@ public sealed partial class Pretraining
 
     private PretrainSummary Finish()
     {
-        ModelFile.Save(run.ModelFile, model, Describe());
+        ModelFile.Save(run.ModelFile, optimizer.Weights, Describe());
         var (steps, last) = (metrics.Lines.Where(l => l.Loss is not null).ToList(), metrics.Lines.Last(l => l.HeldOut is not null).HeldOut!);
         var rates = steps.Select(s => s.ImagesPerSecond!.Value).Order().ToList();
         var summary = new PretrainSummary(
-            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", split.Train.Length, evaluated.Length, images.Broken.Count,
+            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", split.Train.Length, evaluated.Length, images.Broken,
             Count(model), Count(model.Encoder), options.Epochs, step, device.ToString(), Math.Round(wall.Elapsed.TotalSeconds, 1),
             rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null, steps.LastOrDefault()?.Loss, last);
         RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
@@ -92,6 +92,7 @@ public sealed partial class Pretraining
             ["effectiveBatch"] = options.EffectiveBatch.ToString(CultureInfo.InvariantCulture),
             ["peakLearningRate"] = options.PeakLearningRate.ToString("g6", CultureInfo.InvariantCulture),
             ["seed"] = options.Seed.ToString(CultureInfo.InvariantCulture),
+            ["precision"] = precision.ToString().ToLowerInvariant(),
             ["tessera"] = typeof(Pretraining).Assembly.GetName().Version!.ToString(3),
         };
         if (metrics.Lines.LastOrDefault(l => l.HeldOut is not null)?.HeldOut is { } report)

@@ -24,6 +24,8 @@ public sealed partial class Pretraining : IDisposable
     private readonly ILogger logger;
 
     private readonly Device device;
+    private readonly Precision precision;
+    private readonly ResidentPixels? resident;
     private readonly DataSplit split;
     private readonly int[] evaluated;
     private readonly MaskedAutoencoder model;
@@ -63,17 +65,19 @@ public sealed partial class Pretraining : IDisposable
         device = ComputeDevice.Resolve(options.Device);
         normalization = new PixelNormalization(images.Mean, [.. images.StandardDeviation.Select(d => Math.Max(d, 1.0 / 255))]);
         var architecture = options.ToModel();
-        model = new MaskedAutoencoder(architecture, options.Seed).to(device);
-        optimizer = new AdamW(model, new AdamWOptions { WeightDecay = options.WeightDecay });
+        precision = ComputePrecision.Resolve(options.Precision, device);
+        ComputePrecision.Apply(precision, device);
+        (model, optimizer) = Build(architecture);
+        resident = ResidentPixels.Place(images, options.DataOnDevice, device);
         var warmup = options.WarmupEpochs ?? options.Epochs * 0.05;
         schedule = new LearningRateSchedule(
             options.PeakLearningRate, (long)Math.Round(warmup * stepsPerEpoch), (long)options.Epochs * stepsPerEpoch);
         masks = new MaskSampler(options.ToMask(), architecture, options.Seed);
         var augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
-        loader = new BatchLoader(images, masks, augmentation);
-        trainingStep = new TrainingStep(model, optimizer, augmentation, normalization, device, options.Accumulate, options.Clip);
+        loader = new BatchLoader(images, masks, augmentation, withPixels: resident is null, pinned: device.type == DeviceType.CUDA);
+        trainingStep = new TrainingStep(model, optimizer, augmentation, normalization, device, resident, options.Accumulate, options.Clip);
 
-        step = readStep = savedStep = firstStep = Checkpoint.Restore(run, model, optimizer, images.Fingerprint);
+        step = readStep = savedStep = firstStep = Checkpoint.Restore(run, optimizer, images.Fingerprint);
         metrics = MetricsLog.Open(run, step);
         board = RunDirectory.Guard(run.Folder, () => new Figures.TensorBoardWriter(run.Folder, TimeProvider.System));
     }
@@ -129,6 +133,7 @@ public sealed partial class Pretraining : IDisposable
     public void Dispose()
     {
         pending.ForEach(p => p.Dispose());
+        resident?.Dispose();
         board.Dispose();
         optimizer.Dispose();
         model.Dispose();
@@ -190,7 +195,7 @@ public sealed partial class Pretraining : IDisposable
         if (savedStep == step) return;
         ReadLosses(); // weights behind a loss that is not finite never replace a good checkpoint,
         if (!WeightsAreFinite()) throw Diverged("The weights are no longer finite", step - 1); // nor do those that the last step ruined
-        Checkpoint.Save(run, step, model, optimizer, Describe(), images.Fingerprint);
+        Checkpoint.Save(run, step, optimizer, Describe(), images.Fingerprint);
         savedStep = step;
         interval.Restart();
     }
@@ -208,7 +213,7 @@ public sealed partial class Pretraining : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return stack(model.parameters().Select(p => p.sum())).isfinite().all().item<bool>();
+        return stack(optimizer.Weights.Select(w => w.Value.sum())).isfinite().all().item<bool>();
     }
 
     /// <param name="what">What was seen.</param>
@@ -219,6 +224,18 @@ public sealed partial class Pretraining : IDisposable
     private string LastGood() => RunDirectory.NewestCheckpoint(run.Folder) is { } file
         ? $"The last good checkpoint is {file}; --resume {run.Folder} goes on from it."
         : "There is no checkpoint yet.";
+
+    private (MaskedAutoencoder, AdamW) Build(MaskedAutoencoderOptions architecture)
+    {
+        var built = new MaskedAutoencoder(architecture, options.Seed).to(device);
+        var decay = new AdamWOptions { WeightDecay = options.WeightDecay };
+        if (precision != Precision.Bf16) return (built, new AdamW(built, decay));
+        var weights = built.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
+        built = built.to(ScalarType.BFloat16);
+        var optimizing = new AdamW(built, decay, weights);
+        foreach (var weight in weights.Values) weight.Dispose();
+        return (built, optimizing);
+    }
 
     private ModelDescription Describe() => new()
     {

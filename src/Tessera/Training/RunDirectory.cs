@@ -47,27 +47,32 @@ public sealed class RunDirectory
     public static RunDirectory Create(string folder, PretrainOptions options)
     {
         var run = new RunDirectory(Path.GetFullPath(folder));
-        if (File.Exists(run.OptionsFile))
-            throw new RunDirectoryException($"{folder} holds a run already: continue it with --resume {folder}, or choose another --out.");
-        if (File.Exists(run.Folder))
-            throw new RunDirectoryException($"{folder} is a file: choose another --out.");
-        Guard(run.Folder, () =>
-        {
-            Directory.CreateDirectory(Path.Combine(run.Folder, CheckpointFolder));
-            Directory.CreateDirectory(Path.Combine(run.Folder, "reconstructions"));
-            WriteText(run.OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
-        });
+        RequireFree(folder);
+        run.MakeFolders();
+        WriteText(run.OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
         return run;
     }
 
+    /// <summary>Makes sure that a folder can become a new run's: worth asking before long work.</summary>
+    /// <exception cref="RunDirectoryException">It holds a run already, or is a file.</exception>
+    public static void RequireFree(string folder)
+    {
+        if (File.Exists(folder))
+            throw new RunDirectoryException($"{folder} is a file: choose another --out.");
+        if (File.Exists(new RunDirectory(folder).OptionsFile))
+            throw new RunDirectoryException($"{folder} holds a run already: continue it with --resume {folder}, or choose another --out.");
+    }
+
     /// <summary>Opens the folder of a run that was begun before.</summary>
-    /// <exception cref="RunDirectoryException">There is no run, or its options cannot be read.</exception>
+    /// <exception cref="RunDirectoryException">There is no run, its options cannot be read, or it cannot be written.</exception>
     public static (RunDirectory Run, PretrainOptions Options) Open(string folder)
     {
         var run = new RunDirectory(Path.GetFullPath(folder));
         if (!File.Exists(run.OptionsFile))
             throw new RunDirectoryException($"{folder} is not a run directory: it has no options.json.");
-        return (run, ReadOptions(run.OptionsFile));
+        var options = ReadOptions(run.OptionsFile);
+        run.MakeFolders(); // copies often leave empty folders out
+        return (run, options);
     }
 
     /// <summary>Reads options from a file such as a run's options.json; what it leaves out keeps its default.</summary>
@@ -119,9 +124,16 @@ public sealed class RunDirectory
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RunDirectoryException($"{what} cannot be written: {e.Message}", e);
+            var start = $"{what} cannot be written: ";
+            throw new RunDirectoryException(e.Message.StartsWith(start, StringComparison.Ordinal) ? e.Message : start + e.Message, e);
         }
     }
+
+    private void MakeFolders() => Guard(Folder, () =>
+    {
+        Directory.CreateDirectory(Path.Combine(Folder, CheckpointFolder));
+        Directory.CreateDirectory(Path.Combine(Folder, "reconstructions"));
+    });
 
     private static IEnumerable<string> Checkpoints(string folder)
     {

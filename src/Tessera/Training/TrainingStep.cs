@@ -9,11 +9,12 @@ namespace Tessera.Training;
 /// <param name="augmentation">Cuts the crops out.</param>
 /// <param name="normalization">Standardises their pixels.</param>
 /// <param name="device">Where it happens.</param>
+/// <param name="resident">The pictures in the device's memory; null where batches bring their own.</param>
 /// <param name="accumulate">Batches whose gradients are summed before a step; each counts for its share.</param>
 /// <param name="clip">Largest norm of the gradient; null: not clipped.</param>
 public sealed class TrainingStep(
     MaskedAutoencoder model, AdamW optimizer, Augmentation augmentation, PixelNormalization normalization, Device device,
-    int accumulate = 1, double? clip = null)
+    ResidentPixels? resident = null, int accumulate = 1, double? clip = null)
 {
     /// <summary>Adds a batch's gradients.</summary>
     /// <returns>Its loss, a scalar that has not been waited for; the caller disposes it.</returns>
@@ -38,7 +39,8 @@ public sealed class TrainingStep(
     internal Tensor Prepare(Batch batch)
     {
         using var scope = NewDisposeScope();
-        var pixels = augmentation.Apply(batch.Images.to(device), batch.Crops!.to(device));
+        var whole = resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true);
+        var pixels = augmentation.Apply(whole, batch.Crops!.to(device, non_blocking: true));
         return Patches.Cut(normalization.Standardize(pixels), model.Options.Encoder.PatchSize).MoveToOuterDisposeScope();
     }
 

@@ -12,7 +12,11 @@ public static class ModelFile
     /// <summary>Writes a model beside <paramref name="file"/> and renames it over.</summary>
     /// <exception cref="SafetensorsException">The file cannot be written.</exception>
     public static void Save(string file, MaskedAutoencoder model, ModelDescription description) =>
-        SafetensorsWriter.Write(file, [.. Parameters(model).Select(p => ToFile(p.Name, p.Value))], Metadata(description));
+        Save(file, Parameters(model), description);
+
+    /// <summary>Writes weights that a model is being trained with, in fp32.</summary>
+    internal static void Save(string file, IEnumerable<(string Name, Tensor Value)> weights, ModelDescription description) =>
+        SafetensorsWriter.Write(file, [.. weights.Select(w => ToFile(w.Name, w.Value))], Metadata(description));
 
     /// <summary>Loads a model with its weights.</summary>
     /// <param name="path">A run directory, a model's .safetensors file, or a run's checkpoint.</param>
@@ -24,6 +28,7 @@ public static class ModelFile
         var file = Find(path);
         using var weights = SafetensorsFile.Open(file);
         var description = Describe(file, weights);
+        RequireClaimedBlocks(file, weights, description.Architecture);
         var model = new MaskedAutoencoder(description.Architecture);
         try
         {
@@ -66,6 +71,16 @@ public static class ModelFile
         {
             throw new ModelFileException($"{file} describes its model in a way that this version cannot build ({e.Message}): use the version that wrote it, or a newer one.", e);
         }
+    }
+
+    /// <summary>Refuses a description that claims more than the file holds, before memory is taken on its word.</summary>
+    private static void RequireClaimedBlocks(string file, SafetensorsFile weights, MaskedAutoencoderOptions claimed)
+    {
+        double Block(double width) => (4.0 + 2 * claimed.Encoder.MlpRatio) * width * width;
+        var blocks = claimed.Encoder.Depth * Block(claimed.Encoder.Width) + claimed.DecoderDepth * Block(claimed.DecoderWidth);
+        var held = weights.Entries.Values.Sum(e => (double)e.Length) / sizeof(float);
+        if (blocks > held)
+            throw new ModelFileException($"{file} claims a model of at least {blocks:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong.");
     }
 
     /// <summary>What a checkpoint puts before the names of a model's tensors.</summary>

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
+using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
 
@@ -111,7 +112,7 @@ public sealed class MaskSamplerTests
         for (var picture = 0u; picture < 50; picture++)
         {
             var hidden = new bool[14 * 14];
-            var random = new Tessera.Randomness.CounterRandom(6, Tessera.Randomness.RandomPurpose.Mask, 0, picture);
+            var random = new CounterRandom(6, RandomPurpose.Mask, 0, picture);
             new BlockMasking().Hide(hidden, 14, 14, 9, ref random);
 
             var rows = Enumerable.Range(0, 14).Select(r => Enumerable.Range(0, 14).Where(c => hidden[r * 14 + c]).ToList())

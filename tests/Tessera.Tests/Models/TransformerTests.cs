@@ -139,22 +139,20 @@ public sealed class TransformerTests
     public void Has_The_Published_Number_Of_Parameters_As_Mae()
     {
         var preset = VisionTransformerPreset.Find("vit-base")!;
-        long Count(int depth, int decoderDepth)
+        using var model = new MaskedAutoencoder(new MaskedAutoencoderOptions
         {
-            using var model = new MaskedAutoencoder(new MaskedAutoencoderOptions
-            {
-                Encoder = Classic(preset, 16) with { Depth = depth },
-                Placement = MaskPlacement.Decoder,
-                MaskTokens = 1,
-                DecoderWidth = preset.DecoderWidth,
-                DecoderDepth = decoderDepth,
-                DecoderHeads = preset.DecoderHeads,
-            });
-            return model.parameters().Sum(p => p.numel());
-        }
+            Encoder = Classic(preset, 16) with { Depth = 1 },
+            Placement = MaskPlacement.Decoder,
+            MaskTokens = 1,
+            DecoderWidth = preset.DecoderWidth,
+            DecoderDepth = 1,
+            DecoderHeads = preset.DecoderHeads,
+        });
+        using var block = new TransformerBlock(preset.Width, preset.Heads, mlpRatio: 4);
+        using var decoderBlock = new TransformerBlock(preset.DecoderWidth, preset.DecoderHeads, mlpRatio: 4);
+        static long Count(nn.Module module) => module.parameters().Sum(p => p.numel());
 
-        var small = Count(1, 1);
-        var total = small + (preset.Depth - 1) * (Count(2, 1) - small) + (preset.DecoderDepth - 1) * (Count(1, 2) - small);
+        var total = Count(model) + (preset.Depth - 1) * Count(block) + (preset.DecoderDepth - 1) * Count(decoderBlock);
         total.ShouldBe(111_907_840); // facebook/vit-mae-base, positions counted
     }
 

@@ -1,7 +1,6 @@
 using FsCheck.Xunit;
-using Tessera.Imaging;
 
-namespace Tessera.Tests.Randomness;
+namespace Tessera.Imaging.Tests;
 
 public sealed class CounterRandomTests
 {

@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+using Tessera.Imaging;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Training;
+
+/// <summary>All pictures of a packed file in the device's memory, uint8, so that a batch is one gather and no transfer.</summary>
+public sealed class ResidentPixels : IDisposable
+{
+    private const long ChunkBytes = 64 << 20;
+    private const double LargestShare = 0.5; // of the device's memory: the rest is the model's, its activations' and other programs'
+
+    private readonly Tensor pixels; // (N, C, H, W), uint8
+
+    private ResidentPixels(Tensor pixels) => this.pixels = pixels;
+
+    /// <summary>Puts the pictures on the device where the choice and its memory allow; else returns null.</summary>
+    public static ResidentPixels? Place(PackedImages images, DataOnDevice choice, Device device)
+    {
+        var bytes = (long)images.Count * images.Shape.Pixels;
+        var wanted = choice == DataOnDevice.Yes
+            || (choice == DataOnDevice.Auto && device.type == DeviceType.CUDA && bytes <= LargestShare * TotalMemory(device));
+        return wanted ? new ResidentPixels(Upload(images, device)) : null;
+    }
+
+    /// <summary>A batch.</summary>
+    /// <param name="pictures">(B), int64, on the CPU or the device: indices into the packed file</param>
+    /// <returns>(B, C, H, W), uint8, on the device</returns>
+    public Tensor Gather(Tensor pictures)
+    {
+        using var scope = NewDisposeScope();
+        return pixels.index_select(0, pictures.to(pixels.device, non_blocking: true)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Frees the device's memory.</summary>
+    public void Dispose() => pixels.Dispose();
+
+    private static Tensor Upload(PackedImages images, Device device)
+    {
+        var shape = images.Shape;
+        var target = empty([images.Count, shape.Channels, shape.Height, shape.Width], ScalarType.Byte, device).DetachFromDisposeScope();
+        var chunk = (int)Math.Clamp(ChunkBytes / shape.Pixels, 1, images.Count);
+        for (var start = 0; start < images.Count; start += chunk)
+        {
+            using var scope = NewDisposeScope();
+            var count = Math.Min(chunk, images.Count - start);
+            var part = empty([count, shape.Channels, shape.Height, shape.Width], ScalarType.Byte);
+            var bytes = part.bytes;
+            for (var i = 0; i < count; i++) images.Pixels(start + i).CopyTo(bytes[(i * shape.Pixels)..]);
+            target.narrow(0, start, count).copy_(part);
+        }
+        return target;
+    }
+
+    // TorchSharp has no call for this; the driver's library, which is on every machine that has such a device, does.
+    private static long TotalMemory(Device device)
+    {
+        var name = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
+        if (!NativeLibrary.TryLoad(name, out var driver) || !NativeLibrary.TryGetExport(driver, "cuDeviceTotalMem_v2", out var address)) return 0;
+        unsafe
+        {
+            nuint bytes = 0;
+            var total = (delegate* unmanaged<nuint*, int, int>)address;
+            return total(&bytes, Math.Max(0, device.index)) == 0 ? (long)bytes : 0;
+        }
+    }
+}

@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Tessera.Cli.Tests.Fixtures;
+
+/// <summary>The command as a process of its own, where signals or loaded libraries matter.</summary>
+internal sealed class TesseraProcess : IDisposable
+{
+    private readonly Process process;
+    private readonly Task<string> output;
+
+    /// <param name="arguments">The command line.</param>
+    /// <param name="environment">Variables that differ from the test's own.</param>
+    public TesseraProcess(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Join(AppContext.BaseDirectory, "Tessera.Cli.dll"), .. arguments])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
+        start.Environment["OMP_NUM_THREADS"] = "1"; // the models are too small for more, and sums come out the same everywhere
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        process = Process.Start(start)!;
+        output = process.StandardOutput.ReadToEndAsync();
+    }
+
+    public static Outcome Run(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    {
+        using var process = new TesseraProcess(arguments, environment);
+        return process.Finish();
+    }
+
+    /// <summary>Waits for a line on standard error that begins so.</summary>
+    public void WaitFor(string beginning)
+    {
+        var seen = new List<string>();
+        while (process.StandardError.ReadLine() is { } line)
+        {
+            if (line.StartsWith(beginning, StringComparison.Ordinal)) return;
+            seen.Add(line);
+        }
+        throw new InvalidOperationException($"The process ended without a line '{beginning}': {string.Join('\n', seen)}");
+    }
+
+    public void Kill() => process.Kill();
+
+    public void Signal(int signal) => kill(process.Id, signal).ShouldBe(0);
+
+    /// <summary>Waits for the end; standard error is what came after the last line that was waited for.</summary>
+    public Outcome Finish()
+    {
+        var error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        return new Outcome(process.ExitCode, output.GetAwaiter().GetResult(), error);
+    }
+
+    public void Dispose()
+    {
+        if (!process.HasExited) process.Kill();
+        process.Dispose();
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int kill(int process, int signal);
+}

@@ -1,0 +1,61 @@
+using Tessera.Cli.Tests.Fixtures;
+
+namespace Tessera.Cli.Tests;
+
+public sealed class HelpTests
+{
+    [Theory]
+    [InlineData("")]
+    [InlineData("pretrain")]
+    [InlineData("reconstruct")]
+    [InlineData("evaluate reconstruction")]
+    [InlineData("info")]
+    [InlineData("data inspect")]
+    [InlineData("data pack")]
+    [InlineData("data fetch")]
+    public void Every_Verb_Ends_Its_Help_With_An_Example(string verb)
+    {
+        var outcome = CommandLine.Run([.. verb.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--help"]).ShouldBeDone();
+
+        var lines = outcome.OutputLines;
+        lines[0].ShouldBe("Description:");
+        lines[^1].ShouldStartWith($"  tessera {verb}");
+        lines.ShouldAllBe(line => line.Length <= 120);
+        outcome.Error.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Every_Option_Of_Pretrain_Shows_Its_Default()
+    {
+        var help = CommandLine.Run("pretrain", "--help").Output;
+        var options = help[help.IndexOf("Options:", StringComparison.Ordinal)..help.IndexOf("Examples:", StringComparison.Ordinal)];
+        string[] withoutDefault = ["--resume", "--config", "--class-token", "--no-flip", "--help", "--json", "--verbose"];
+
+        var missing = options.Split("\n  -")[1..].Where(option => !option.Contains("[default:")).ToList();
+
+        missing.Count.ShouldBe(withoutDefault.Length);
+        missing.ShouldAllBe(option => withoutDefault.Any(name => $"-{option}".Contains(name)));
+        options.ShouldContain("--mask-ratio <R>");
+        options.ShouldContain("[default: 0.75]");
+    }
+
+    [Fact]
+    public void The_List_Of_Verbs_Has_A_Line_For_Each()
+    {
+        var help = CommandLine.Run("data", "--help").Output;
+
+        help.ShouldContain("  inspect <SOURCE>       Read every picture");
+        help.ShouldNotContain("Example");
+    }
+
+    [Fact]
+    public void Prints_Its_Version()
+    {
+        var version = CommandLine.Run("--version").ShouldBeDone().Output.Trim();
+
+        version.Split('+')[0].ShouldBe(typeof(TesseraCommand).Assembly.GetName().Version!.ToString(3));
+    }
+
+    [Fact]
+    public void Help_Is_Shown_Beside_Mistakes() => CommandLine.Run("pretrain", "--epochs", "many", "--help").ShouldBeDone();
+}

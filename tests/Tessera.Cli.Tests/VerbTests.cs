@@ -1,0 +1,184 @@
+using System.IO.Compression;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text.Json;
+using SkiaSharp;
+using Tessera.Cli.Tests.Fixtures;
+
+namespace Tessera.Cli.Tests;
+
+/// <summary>What each verb says and leaves behind when all is well.</summary>
+public sealed class VerbTests(TrainedRun run) : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void Pretrain_Prints_One_Object_And_Leaves_A_Run()
+    {
+        var summary = Json(run.Outcome);
+
+        summary.GetProperty("trainingPictures").GetInt32().ShouldBe(100);
+        summary.GetProperty("steps").GetInt64().ShouldBe(10); // 2 epochs of 100 / 20
+        File.ReadAllText(Path.Join(run.Folder, "summary.json")).ShouldContain("\"steps\": 10");
+        string[] files = ["options.json", "metrics.jsonl", "model.safetensors", "curves.png", "reconstructions/epoch-0001.png", "reconstructions/epoch-0002.png"];
+        files.ShouldAllBe(file => File.Exists(Path.Join(run.Folder, file)));
+        run.Outcome.Error.ShouldContain("shapes: 100 training and 10 held-out pictures of shapes:100 (packed: ");
+        run.Outcome.Error.ShouldContain("epoch 2/2: PSNR ");
+        run.Outcome.Error.ShouldContain("dB against inverse-distance weighting");
+    }
+
+    [Fact]
+    public void Pretrain_Wipes_Its_Bar_And_Keeps_Its_Lines()
+    {
+        var outcome = CommandLine.RunWatched(
+            ["pretrain", "--data", TrainedRun.Data, "--out", folder["run"], "--cache", run.Cache, .. TrainedRun.Small, "--epochs", "1"]).ShouldBeDone();
+
+        outcome.Error.ShouldContain("epoch 1/1, "); // beside the bar
+        outcome.Error.ShouldContain("epoch 1/1: PSNR "); // above it
+        outcome.Error.ShouldEndWith("\u001b[2K\u001b[?25h"); // the bar's last line erased, the cursor back
+        outcome.Output.ShouldNotContain("\u001b");
+        outcome.OutputLines.Select(line => line.Split(' ')[0]).ShouldBe(["PSNR", "pictures:", "curves:", "model:"]);
+    }
+
+    [Fact]
+    public void Pretrain_Names_Broken_Pictures_And_Ends_Well()
+    {
+        var pictures = folder.Folder("pictures");
+        Pictures.Mixed(pictures);
+        folder.Write("pictures/words.jpg", "words");
+        var whole = Pictures.Encode(100, 80, SKColorType.Rgba8888, SKEncodedImageFormat.Jpeg);
+        File.WriteAllBytes(folder["pictures/cut.jpg"], whole[..(whole.Length / 2)]);
+
+        var outcome = CommandLine.Run(
+            ["pretrain", "--data", pictures, "--out", folder["run"], "--cache", folder["cache"], .. TrainedRun.Small, "--epochs", "1"]).ShouldBeDone();
+
+        outcome.Error.ShouldContain("flat folder: 35 training and 1 held-out pictures of ");
+        outcome.Error.ShouldContain("""
+            2 broken pictures left out:
+              cut.jpg is cut short: part of the picture is missing
+              words.jpg is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF)
+            """ + "\n");
+        CommandLine.Run("data", "inspect", pictures).Output.ShouldContain("formats:  11 JPEG, 11 PNG, 11 WEBP, 2 BMP, 1 GIF\nbroken:   2\n");
+    }
+
+    [Fact]
+    public void Resuming_A_Finished_Run_Says_What_Came_Out()
+    {
+        var copy = run.CopyTo(folder);
+        var before = File.ReadAllBytes(Path.Join(copy, "model.safetensors"));
+
+        var outcome = CommandLine.Run("pretrain", "--resume", copy, "--cache", run.Cache, "--epochs", "2").ShouldBeDone();
+
+        outcome.Error.ShouldContain("going on from step 10\n");
+        File.ReadAllBytes(Path.Join(copy, "model.safetensors")).ShouldBe(before);
+    }
+
+    [Fact]
+    public void Reconstruct_Draws_What_It_Can()
+    {
+        File.WriteAllBytes(folder["a.png"], Pictures.Encode(30, 20, SKColorType.Rgba8888, SKEncodedImageFormat.Png));
+        folder.Write("b.png", "words");
+
+        var outcome = CommandLine.Run(
+            "reconstruct", "--model", run.Folder, folder["a.png"], folder["b.png"], "-o", folder["new/drawn.png"], "--json").ShouldBeDone();
+
+        Json(outcome).GetProperty("restored").GetInt32().ShouldBe(1);
+        outcome.Error.ShouldStartWith($"1 broken picture left out:\n  {folder["b.png"]} is not a picture");
+        using var drawn = SKBitmap.Decode(folder["new/drawn.png"]);
+        drawn.Width.ShouldBeGreaterThan(4 * 128); // four columns
+    }
+
+    [Fact]
+    public void Evaluate_Repeats_What_The_Run_Measured()
+    {
+        var outcome = CommandLine.Run("evaluate", "reconstruction", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", run.Cache, "--json");
+
+        var measured = Json(run.Outcome).GetProperty("heldOut").GetProperty("model").GetProperty("psnr").GetDouble();
+        Json(outcome.ShouldBeDone()).GetProperty("model").GetProperty("psnr").GetDouble().ShouldBe(measured, 1e-4);
+        outcome.Error.ShouldContain("10 held-out pictures of shapes:100, 3 of 4 patches hidden\n");
+    }
+
+    [Fact]
+    public void Info_Says_What_A_Model_Is()
+    {
+        var outcome = CommandLine.Run("info", run.Folder).ShouldBeDone();
+
+        outcome.Output.ShouldContain("16x16, 3 channels, patches of 8: 4 tokens\n");
+        outcome.Output.ShouldContain("75 % random, 16 mask tokens before the encoder\n");
+        Json(CommandLine.Run("info", run.Folder, "--json")).GetProperty("parameters").GetInt64()
+            .ShouldBe(Json(run.Outcome).GetProperty("parameters").GetInt64());
+    }
+
+    [Fact]
+    public void Pack_Writes_A_File_That_Is_A_Source()
+    {
+        var packed = CommandLine.Run("data", "pack", "shapes:40", "--image-size", "16", "-o", folder["s.tessera"], "--json").ShouldBeDone();
+        var inspected = CommandLine.Run("data", "inspect", folder["s.tessera"]).ShouldBeDone();
+
+        var result = Json(packed);
+        result.GetProperty("file").GetString().ShouldBe(folder["s.tessera"]);
+        (result.GetProperty("training").GetInt32(), result.GetProperty("test").GetInt32()).ShouldBe((40, 4));
+        inspected.OutputLines[1].ShouldBe("pictures: 40 for training, 4 for testing, 0 without a label");
+        inspected.OutputLines[3].ShouldBe("sizes:    16 wide, 16 high");
+    }
+
+    [Fact]
+    public void Fetch_Gets_A_Data_Set()
+    {
+        var zip = Zip("tiny-imagenet-200/wnids.txt", "n01\n");
+        using var listener = Serve(zip, out var address);
+#pragma warning disable CA5351 // MD5 is what the data set's publishers give.
+        var md5 = Convert.ToHexString(MD5.HashData(zip));
+#pragma warning restore CA5351
+
+        var outcome = CommandLine.Run("data", "fetch", "tiny-imagenet", "--address", address, "--md5", md5, "-o", folder["data"], "--json").ShouldBeDone();
+
+        Json(outcome).GetProperty("folder").GetString().ShouldBe(folder["data/tiny-imagenet-200"]);
+        File.ReadAllText(folder["data/tiny-imagenet-200/wnids.txt"]).ShouldBe("n01\n");
+    }
+
+    [Fact]
+    public void Fetch_Refuses_Another_File()
+    {
+        using var listener = Serve(Zip("a", "b"), out var address);
+
+        var outcome = CommandLine.Run("data", "fetch", "tiny-imagenet", "--address", address, "-o", folder["data"]);
+
+        outcome.LastError.ShouldStartWith($"tessera: What {address} served is not tiny-imagenet: its MD5 is ");
+        outcome.Code.ShouldBe(1);
+    }
+
+    /// <summary>The one line on standard output, which is an object.</summary>
+    private static JsonElement Json(Outcome outcome) => JsonDocument.Parse(outcome.OutputLines.ShouldHaveSingleItem()).RootElement;
+
+    private static byte[] Zip(string name, string text)
+    {
+        using var bytes = new MemoryStream();
+        using (var archive = new ZipArchive(bytes, ZipArchiveMode.Create, leaveOpen: true))
+        using (var writer = new StreamWriter(archive.CreateEntry(name).Open())) writer.Write(text);
+        return bytes.ToArray();
+    }
+
+    /// <summary>Answers one request with a file.</summary>
+    private static HttpListener Serve(byte[] file, out string address)
+    {
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        var authority = $"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}/";
+        probe.Stop();
+        var listener = new HttpListener();
+        listener.Prefixes.Add(authority);
+        listener.Start();
+        listener.GetContextAsync().ContinueWith(request =>
+        {
+            request.Result.Response.ContentLength64 = file.Length;
+            request.Result.Response.OutputStream.Write(file);
+            request.Result.Response.Close();
+        }, TaskContinuationOptions.OnlyOnRanToCompletion);
+        address = authority + "set.zip";
+        return listener;
+    }
+}

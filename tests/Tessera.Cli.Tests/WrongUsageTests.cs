@@ -1,0 +1,80 @@
+using Tessera.Cli.Tests.Fixtures;
+
+namespace Tessera.Cli.Tests;
+
+/// <summary>Command lines that cannot be carried out: exit code 2, and one line that says why.</summary>
+public sealed class WrongUsageTests(TrainedRun run) : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Theory]
+    [InlineData("", "Say what to do: pretrain, reconstruct, evaluate, info, data. See tessera --help.")]
+    [InlineData("data", "Say what to do: inspect, pack, fetch. See tessera data --help.")]
+    [InlineData("paint", "There is no 'paint': choose pretrain, reconstruct, evaluate, info, data. See tessera --help.")]
+    [InlineData("pretrain --bogus", "Unrecognized command or argument '--bogus'. See tessera pretrain --help.")]
+    [InlineData("info --bogus", "There is no option '--bogus' here (a file of that name is ./--bogus). See tessera info --help.")]
+    [InlineData("pretrain --epochs many", "--epochs is 'many': write a whole number. See tessera pretrain --help.")]
+    [InlineData("pretrain --seed -1", "--seed is '-1': write a whole number, 0 or more. See tessera pretrain --help.")]
+    [InlineData("pretrain --mask-ratio 0,75", "--mask-ratio is '0,75': write a number such as 0.5. See tessera pretrain --help.")]
+    [InlineData("pretrain --placement middle", "--placement is 'middle': choose encoder, decoder. See tessera pretrain --help.")]
+    [InlineData("pretrain --masking cloud", "There is no masking 'cloud': choose random, block, grid.")]
+    [InlineData("pretrain --mask-ratio 0", "The mask ratio is 0: it must be above 0 and below 1.")]
+    [InlineData("pretrain --mask-ratio 1", "The mask ratio is 1: it must be above 0 and below 1.")]
+    [InlineData("pretrain --image-size 64x90", "The image width 90 is not a multiple of the patch size 8: the nearest that work are 88 and 96.")]
+    [InlineData("pretrain --epochs 0 --mask-ratio NaN", "The mask ratio is NaN: it must be above 0 and below 1; the number of epochs is 0: it must be at least 1.")]
+    [InlineData("pretrain --device gpu", "There is no device 'gpu': choose auto, cpu, cuda or cuda:N.")]
+    [InlineData("data fetch everything", "Argument 'everything' not recognized. Must be one of: 'tiny-imagenet' See tessera data fetch --help.")]
+    [InlineData("data fetch tiny-imagenet --address ftp://x/y", "--address is 'ftp://x/y': write an address that begins with http:// or https://.")]
+    [InlineData("data pack shapes:9 -o x.jpg", "--out is 'x.jpg': name a .tessera file.")]
+    [InlineData("data pack shapes:9 -o x.tessera --channels 2", "--channels is 2: pictures have 1 or 3.")]
+    [InlineData("data pack shapes:9 -o x.tessera --image-size 2k", "The image size is '2k': write S or HxW in pixels, each 1 to 4096, such as 64 or 64x96.")]
+    public void Is_Told_In_A_Line(string arguments, string line) =>
+        CommandLine.Run(arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries)).ShouldFail(2, line);
+
+    [Fact]
+    public void Says_Which_Argument_Is_Empty() => CommandLine.Run("pretrain", "--out", "").ShouldFail(2, "The argument after --out is empty.");
+
+    [Fact]
+    public void Refuses_A_Batch_Larger_Than_The_Data_Set()
+    {
+        var outcome = CommandLine.Run(
+            ["pretrain", "--data", TrainedRun.Data, "--out", folder["run"], "--cache", run.Cache, .. TrainedRun.Small, "--accumulate", "6"]);
+
+        outcome.ShouldFail(2, "6 batches of 20 are more than the 100 training pictures: use --batch-size 16 or less.");
+        Directory.Exists(folder["run"]).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void Refuses_A_Device_That_Is_Not_There()
+    {
+        Assert.SkipWhen(TorchSharp.torch.cuda_is_available(), "There is a GPU.");
+
+        CommandLine.Run("pretrain", "--device", "cuda", "--out", folder["run"]).ShouldFail(
+            2, "--device cuda needs an NVIDIA GPU and libtorch for CUDA, and none was found: set TESSERA_LIBTORCH to the torch/lib folder of a PyTorch installation with CUDA, or use --device cpu.");
+    }
+
+    [Fact]
+    public void Refuses_To_Resume_With_Other_Options() => CommandLine.Run("pretrain", "--resume", run.Folder, "--epochs", "3").ShouldFail(
+        2, $"--resume {run.Folder} goes on with the options the run was begun with, and --epochs differs from them (see options.json there): leave it out, or begin a new run with --out.");
+
+    [Fact]
+    public void Refuses_To_Resume_Elsewhere() => CommandLine.Run("pretrain", "--resume", run.Folder, "--out", folder["run"]).ShouldFail(
+        2, "--resume goes on in the run's own directory with its own options: leave out --out and --config.");
+
+    [Fact]
+    public void Refuses_Masks_That_Do_Not_Fit_The_Model() =>
+        CommandLine.Run("evaluate", "reconstruction", "--model", run.Folder, "--data", TrainedRun.Data, "--mask-unit", "12").ShouldFail(
+            2, "The mask unit 12 must be a multiple of the patch size 8.");
+
+    [Fact]
+    public void Never_Draws_Over_One_Of_The_Pictures()
+    {
+        var picture = folder.Write("cat.png", "a picture");
+
+        CommandLine.Run("reconstruct", "--model", run.Folder, picture, "-o", picture).ShouldFail(
+            2, $"--out names {picture}, which is one of the pictures: choose another.");
+        File.ReadAllText(picture).ShouldBe("a picture");
+    }
+}

@@ -1,0 +1,56 @@
+using Tessera.Masking;
+using Tessera.Models;
+using Tessera.Tests.Weights;
+using Tessera.Training;
+using TorchSharp;
+
+namespace Tessera.Tests.Training;
+
+/// <summary>Alone, since the number of live tensors is that of the whole process.</summary>
+[CollectionDefinition(nameof(LiveTensorTests), DisableParallelization = true)]
+[Collection(nameof(LiveTensorTests))]
+public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedShapes>
+{
+    [Theory]
+    [InlineData(MaskPlacement.Encoder)]
+    [InlineData(MaskPlacement.Decoder)]
+    public void Holds_As_Many_Tensors_After_Ten_Steps_As_After_Sixty(MaskPlacement placement)
+    {
+        using var folder = new ScratchFolder();
+        var options = PackedShapes.Options with { BatchSize = 3, Accumulate = 2, Epochs = 6, Placement = placement, Masking = "grid" };
+        var counts = new Dictionary<long, long>();
+        var before = Count();
+        new MaskedAutoencoder(options.ToModel()).Dispose();
+        var miscounted = Count() - before; // TorchSharp counts what becomes a parameter twice; its memory is freed
+
+        TestRuns.Train(folder.File("run"), options, shapes.Images, progress =>
+        {
+            // At an epoch's last step the loader has nothing left, so what lives is what the run itself holds.
+            if (progress.Step % 10 == 0 && progress.Evaluating is null && progress.IsLogStep) counts.Add(progress.Step, Count());
+        });
+
+        counts.Keys.ShouldBe([10L, 20, 30, 40, 50, 60]);
+        counts.Values.Distinct().ShouldHaveSingleItem();
+        Count().ShouldBe(before + 2 * miscounted);
+    }
+
+    [Fact]
+    public void Frees_The_Batches_Made_Ahead_When_The_Loop_Is_Left_Early()
+    {
+        var masks = new MaskSampler(new MaskOptions(), PackedShapes.Options.ToModel(), seed: 1);
+        var before = Count();
+        foreach (var batch in new BatchLoader(shapes.Images, masks).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
+        {
+            batch.Dispose();
+            break;
+        }
+        Count().ShouldBe(before); // the loader's thread has ended: it would go on to make more
+    }
+
+    private static long Count()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return torch.Tensor.TotalCount;
+    }
+}
