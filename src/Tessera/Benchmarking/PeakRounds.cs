@@ -9,9 +9,6 @@ internal sealed class PeakRounds(RoundClock clock, Device device, BenchmarkOptio
     private static readonly int[] SidesOnCpu = [1024, 2048], SidesOnGpu = [4096, 8192];
     private readonly Dictionary<ScalarType, MatrixShape> fastest = [];
 
-    /// <summary>fp32 or bf16.</summary>
-    public static string Name(ScalarType type) => type == ScalarType.BFloat16 ? "bf16" : "fp32";
-
     /// <summary>Tries every shape in every round, so that none is measured in a better minute than the others.</summary>
     public PeakReport Scan(ScalarType type, int rounds, Action<int> begins)
     {
@@ -56,6 +53,8 @@ internal sealed class PeakRounds(RoundClock clock, Device device, BenchmarkOptio
         }
         return (rates, peaks, [.. rates.Select((rate, i) => rate / ((peaks[i] + peaks[i + 1]) / 2))]);
     }
+
+    private static string Name(ScalarType type) => type == ScalarType.BFloat16 ? "bf16" : "fp32";
 
     private MatrixProduct Product(MatrixShape shape, ScalarType type) => new(clock, shape, type, device, options.LimitSeconds);
 }

@@ -25,13 +25,13 @@ internal sealed class StepBenchmark : IDisposable
         var images = options.Pretraining.EffectiveBatch;
         var flop = FlopCount.OfPretraining(training.Model.Options, training.Masks.Visible).Training;
         clock.Seconds(1, Step);
-        var (rates, products, shares) = peaks.Between(training.Precision, options.Rounds, round =>
+        var (rates, products, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
         {
             begins("training step", round);
             return (double)StepsPerRound * images * flop / clock.Seconds(StepsPerRound, Step);
         });
         var rate = Measurement.Of(rates);
-        return new StepReport(PeakRounds.Name(training.Precision), StepsPerRound, images, rate.Times(1.0 / flop), flop, rate,
+        return new StepReport(training.Precision, StepsPerRound, images, rate.Times(1.0 / flop), flop, rate,
             Measurement.Of(products), Measurement.Of(shares), firstLoss, Breakdown(begins));
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Runtime;
 using Tessera.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -16,6 +17,7 @@ internal sealed class StepUnderTest : IDisposable
     private readonly PretrainOptions options;
     private readonly int[] pictures;
     private readonly AdamW optimizer;
+    private readonly ResidentPixels? resident;
     private readonly TrainingStep step;
     private readonly BatchLoader loader;
     private readonly Device device;
@@ -26,12 +28,13 @@ internal sealed class StepUnderTest : IDisposable
         pictures = Pretraining.CheckedSplit(options, images).Train;
         var architecture = options.ToModel();
         Normalization = new PixelNormalization(images.Mean, [.. images.StandardDeviation.Select(d => Math.Max(d, 1.0 / 255))]);
-        Model = new MaskedAutoencoder(architecture, options.Seed).to(device);
-        optimizer = new AdamW(Model, new AdamWOptions { WeightDecay = options.WeightDecay });
+        Precision = ComputePrecision.Resolve(options.Precision, device);
+        (Model, optimizer) = Pretraining.Build(architecture, options, Precision, device);
+        resident = ResidentPixels.Place(images, options.DataOnDevice, device);
         Masks = new MaskSampler(options.ToMask(), architecture, options.Seed);
         var augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
-        loader = new BatchLoader(images, Masks, augmentation);
-        step = new TrainingStep(Model, optimizer, augmentation, Normalization, device, options.Accumulate, options.Clip);
+        loader = new BatchLoader(images, Masks, augmentation, withPixels: resident is null, pinned: device.type == DeviceType.CUDA);
+        step = new TrainingStep(Model, optimizer, augmentation, Normalization, device, resident, options.Accumulate, options.Clip);
     }
 
     public MaskedAutoencoder Model { get; }
@@ -40,8 +43,10 @@ internal sealed class StepUnderTest : IDisposable
 
     public MaskSampler Masks { get; }
 
+    public Precision Precision { get; }
+
     /// <summary>The number format of the model's matrix products.</summary>
-    public ScalarType Precision => Model.parameters().First().dtype;
+    public ScalarType ProductType => Precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
     /// <summary>Batches of an endless training, epoch after epoch; as many as so many optimiser steps take.</summary>
     public IEnumerable<Batch> Load(int steps)
@@ -112,6 +117,7 @@ internal sealed class StepUnderTest : IDisposable
 
     public void Dispose()
     {
+        resident?.Dispose();
         optimizer.Dispose();
         Model.Dispose();
     }

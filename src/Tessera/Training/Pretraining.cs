@@ -67,7 +67,7 @@ public sealed partial class Pretraining : IDisposable
         var architecture = options.ToModel();
         precision = ComputePrecision.Resolve(options.Precision, device);
         ComputePrecision.Apply(precision, device);
-        (model, optimizer) = Build(architecture);
+        (model, optimizer) = Build(architecture, options, precision, device);
         resident = ResidentPixels.Place(images, options.DataOnDevice, device);
         var warmup = options.WarmupEpochs ?? options.Epochs * 0.05;
         schedule = new LearningRateSchedule(
@@ -225,7 +225,9 @@ public sealed partial class Pretraining : IDisposable
         ? $"The last good checkpoint is {file}; --resume {run.Folder} goes on from it."
         : "There is no checkpoint yet.";
 
-    private (MaskedAutoencoder, AdamW) Build(MaskedAutoencoderOptions architecture)
+    /// <summary>The model on its device in its number format, and the optimiser that holds its fp32 weights.</summary>
+    internal static (MaskedAutoencoder Model, AdamW Optimizer) Build(
+        MaskedAutoencoderOptions architecture, PretrainOptions options, Precision precision, Device device)
     {
         var built = new MaskedAutoencoder(architecture, options.Seed).to(device);
         var decay = new AdamWOptions { WeightDecay = options.WeightDecay };
