@@ -1,5 +1,6 @@
 using System.Globalization;
 using Tessera.Benchmarking;
+using Tessera.Cli.Commands;
 
 namespace Tessera.Cli.Console;
 
@@ -10,7 +11,7 @@ internal static class BenchView
     {
         var (system, options) = (report.System, report.Options);
         terminal.Say($"{system.Processor}, {system.Cores} cores, {system.Threads} threads, trains on {system.Device}; {system.OperatingSystem}, {system.Runtime}");
-        terminal.Say($"{options.Model}, mask tokens before the {options.Placement.ToString().ToLowerInvariant()}, {options.ImageSize} pixels, patches of {options.PatchSize}, batches of {options.BatchSize}");
+        terminal.Say($"{options.Model}, mask tokens before the {CommonOptions.Word(options.Placement)}, {options.ImageSize} pixels, patches of {options.PatchSize}, batches of {options.BatchSize}");
         if (saved is not null)
         {
             foreach (var difference in report.DifferencesFrom(saved)) terminal.Say($"not the same in the saved report: {difference}");
@@ -30,7 +31,7 @@ internal static class BenchView
             part = figure.Part;
         }
         if (report.Loader is { } loader) terminal.Say($"files: {loader.FilesAre}");
-        if (report.Step is { } step) terminal.Say(string.Create(CultureInfo.InvariantCulture, $"first loss: {step.FirstLoss:g6}, {step.Precision}"));
+        if (report.Step is { } step) terminal.Say(string.Create(CultureInfo.InvariantCulture, $"first loss: {step.FirstLoss:g6}, {CommonOptions.Word(step.Precision)}"));
     }
 
     private static (double Scale, string Unit) Scale(BenchmarkFigure figure) => figure.Unit switch

@@ -24,6 +24,7 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
     {
         options.Validate();
         var device = ComputeDevice.Resolve(options.Pretraining.Device);
+        ComputePrecision.Apply(options.Pretraining.Precision, device);
         var clock = new RoundClock(device, cancellation);
         var report = new BenchmarkReport
         {

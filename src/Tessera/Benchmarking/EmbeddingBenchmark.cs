@@ -13,7 +13,7 @@ internal sealed class EmbeddingBenchmark(PackedImages images, StepUnderTest trai
         var batch = (int)pixels.shape[0];
         var flop = FlopCount.OfEmbedding(training.Model.Encoder.Options);
         var calls = clock.CallsIn(options.RoundSeconds, Embed);
-        var (rates, _, shares) = peaks.Between(training.Precision, options.Rounds, round =>
+        var (rates, _, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
         {
             begins("embedding", round);
             return (double)calls * batch * flop / clock.Seconds(calls, Embed);

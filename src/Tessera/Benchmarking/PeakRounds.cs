@@ -9,23 +9,25 @@ internal sealed class PeakRounds(RoundClock clock, Device device, BenchmarkOptio
     private static readonly int[] SidesOnCpu = [1024, 2048], SidesOnGpu = [4096, 8192];
     private readonly Dictionary<ScalarType, MatrixShape> fastest = [];
 
-    /// <summary>fp32 or bf16.</summary>
-    public static string Name(ScalarType type) => type == ScalarType.BFloat16 ? "bf16" : "fp32";
-
     /// <summary>Tries every shape in every round, so that none is measured in a better minute than the others.</summary>
     public PeakReport Scan(ScalarType type, int rounds, Action<int> begins)
     {
         var sides = options.MatrixSides ?? (device.type == DeviceType.CUDA ? SidesOnGpu : SidesOnCpu);
         MatrixShape[] shapes = [.. sides.Select(s => new MatrixShape(s, s, s)).Concat(ofModel).Distinct()];
         var rates = shapes.ToDictionary(s => s, _ => new List<double>());
-        for (var round = 1; round <= rounds; round++)
+        var products = new List<MatrixProduct>();
+        try
         {
-            begins(round);
-            foreach (var shape in shapes)
+            foreach (var shape in shapes) products.Add(Product(shape, type));
+            for (var round = 1; round <= rounds; round++)
             {
-                using var product = new MatrixProduct(shape, type, device);
-                rates[shape].Add(Rate(product));
+                begins(round);
+                foreach (var product in products) rates[product.Shape].Add(product.Rate());
             }
+        }
+        finally
+        {
+            products.ForEach(p => p.Dispose());
         }
         PeakShape[] found = [.. shapes.Select(s => new PeakShape(s.ToString(), Measurement.Of(rates[s])))];
         var best = Array.IndexOf(found, found.MaxBy(f => f.Rate.Median));
@@ -41,20 +43,18 @@ internal sealed class PeakRounds(RoundClock clock, Device device, BenchmarkOptio
     public (double[] Rates, double[] Peaks, double[] Shares) Between(ScalarType type, int rounds, Func<int, double> work)
     {
         if (!fastest.ContainsKey(type)) Scan(type, 1, _ => { });
-        using var product = new MatrixProduct(fastest[type], type, device);
+        using var product = Product(fastest[type], type);
         var (rates, peaks) = (new double[rounds], new double[rounds + 1]);
-        peaks[0] = Rate(product);
+        peaks[0] = product.Rate();
         for (var i = 0; i < rounds; i++)
         {
             rates[i] = work(i + 1);
-            peaks[i + 1] = Rate(product);
+            peaks[i + 1] = product.Rate();
         }
         return (rates, peaks, [.. rates.Select((rate, i) => rate / ((peaks[i] + peaks[i + 1]) / 2))]);
     }
 
-    private double Rate(MatrixProduct product)
-    {
-        var calls = clock.CallsIn(options.LimitSeconds, product.Run);
-        return calls * product.Shape.Flop / clock.Seconds(calls, product.Run);
-    }
+    private static string Name(ScalarType type) => type == ScalarType.BFloat16 ? "bf16" : "fp32";
+
+    private MatrixProduct Product(MatrixShape shape, ScalarType type) => new(clock, shape, type, device, options.LimitSeconds);
 }

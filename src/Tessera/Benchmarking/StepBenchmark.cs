@@ -11,17 +11,13 @@ internal sealed class StepBenchmark : IDisposable
     private readonly RoundClock clock;
     private readonly BenchmarkOptions options;
     private readonly Batch[] held;
-    private int taken;
+    private int taken, steps;
 
     public StepBenchmark(StepUnderTest training, RoundClock clock, BenchmarkOptions options)
     {
         (this.training, this.clock, this.options) = (training, clock, options);
         held = [.. training.Load(HeldSteps)];
-        StepsPerRound = options.Steps ?? clock.CallsIn(options.RoundSeconds, Step);
     }
-
-    /// <summary>Optimiser steps a round.</summary>
-    public int StepsPerRound { get; }
 
     /// <summary>The step alone, between rounds of matrix products.</summary>
     public StepReport Run(PeakRounds peaks, double firstLoss, Action<string, int> begins)
@@ -29,13 +25,13 @@ internal sealed class StepBenchmark : IDisposable
         var images = options.Pretraining.EffectiveBatch;
         var flop = FlopCount.OfPretraining(training.Model.Options, training.Masks.Visible).Training;
         clock.Seconds(1, Step);
-        var (rates, products, shares) = peaks.Between(training.Precision, options.Rounds, round =>
+        var (rates, products, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
         {
             begins("training step", round);
             return (double)StepsPerRound * images * flop / clock.Seconds(StepsPerRound, Step);
         });
         var rate = Measurement.Of(rates);
-        return new StepReport(PeakRounds.Name(training.Precision), StepsPerRound, images, rate.Times(1.0 / flop), flop, rate,
+        return new StepReport(training.Precision, StepsPerRound, images, rate.Times(1.0 / flop), flop, rate,
             Measurement.Of(products), Measurement.Of(shares), firstLoss, Breakdown(begins));
     }
 
@@ -52,6 +48,9 @@ internal sealed class StepBenchmark : IDisposable
     {
         foreach (var batch in held) batch.Dispose();
     }
+
+    /// <summary>Optimiser steps a round; found when the first one begins.</summary>
+    private int StepsPerRound => steps > 0 ? steps : steps = options.Steps ?? clock.CallsIn(options.RoundSeconds, Step);
 
     private StepBreakdown Breakdown(Action<string, int> begins)
     {

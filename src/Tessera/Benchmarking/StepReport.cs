@@ -1,7 +1,9 @@
+using Tessera.Training;
+
 namespace Tessera.Benchmarking;
 
 /// <summary>The training step alone, on batches that lie in memory: augmentation, forward, backward, optimiser.</summary>
-/// <param name="Precision">The number format of its matrix products: <c>fp32</c> or <c>bf16</c>.</param>
+/// <param name="Precision">The number format of its matrix products; never auto, but what that came to.</param>
 /// <param name="StepsPerRound">Optimiser steps a round.</param>
 /// <param name="ImagesPerStep">Pictures an optimiser step.</param>
 /// <param name="ImagesPerSecond">Pictures a second.</param>
@@ -12,5 +14,5 @@ namespace Tessera.Benchmarking;
 /// <param name="FirstLoss">The first step's loss: a function of the options and pictures, so that two reports can be told to do the same.</param>
 /// <param name="Breakdown">Where the time goes, in rounds of its own.</param>
 public sealed record StepReport(
-    string Precision, int StepsPerRound, int ImagesPerStep, Measurement ImagesPerSecond, long FlopPerImage, Measurement FlopPerSecond,
+    Precision Precision, int StepsPerRound, int ImagesPerStep, Measurement ImagesPerSecond, long FlopPerImage, Measurement FlopPerSecond,
     Measurement Peak, Measurement ShareOfPeak, double FirstLoss, StepBreakdown Breakdown);

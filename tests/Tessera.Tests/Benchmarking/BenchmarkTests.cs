@@ -1,0 +1,127 @@
+using Tessera.Benchmarking;
+using Tessera.Imaging;
+using Tessera.Models;
+using Tessera.Tests.Training;
+using Tessera.Tests.Weights;
+using Tessera.Training;
+
+namespace Tessera.Tests.Benchmarking;
+
+[Collection(LiveTensors.Name)]
+public sealed class BenchmarkTests
+{
+    private static readonly BenchmarkOptions Moments = new()
+    {
+        Pretraining = PackedShapes.Options with { BatchSize = 8, Device = "cpu" },
+        Rounds = 2,
+        Steps = 1,
+        RoundSeconds = 1e-6,
+        LimitSeconds = 1e-6,
+        MatrixSides = [16],
+        CopyBytes = 4096,
+        LargestDecode = 5,
+        DrawnJpegs = 6,
+    };
+
+    [Fact]
+    public void Measures_Everything_And_Leaves_No_Tensor_And_No_File_Behind()
+    {
+        var (tensors, folders) = (LiveTensors.Count(), Folders());
+        var report = new Benchmark(Moments).Run(TestContext.Current.CancellationToken);
+        LiveTensors.Count().ShouldBe(tensors);
+        Folders().ShouldBe(folders);
+
+        report.Figures().Select(f => f.Part).Distinct().ShouldBe(["machine", "start", "step", "loader", "embed"]);
+        report.Figures().ShouldAllBe(f => double.IsFinite(f.Value.Median) && f.Value.Lowest <= f.Value.Median && f.Value.Median <= f.Value.Highest);
+        report.Figures().Where(f => f.Unit != "share").ShouldAllBe(f => f.Value.Lowest > 0);
+        report.StartUp!.Packed.ShouldBeTrue();
+        report.Loader!.FilesAre.ShouldBe("JPEGs of 3×32×32, written from the packed pictures");
+    }
+
+    [Fact]
+    public void Counts_A_Steps_Work_From_The_Architecture()
+    {
+        var options = Moments with
+        {
+            Pretraining = Moments.Pretraining with { Placement = MaskPlacement.Decoder, Accumulate = 2 },
+            Parts = BenchmarkParts.Step,
+        };
+        var step = new Benchmark(options).Run(TestContext.Current.CancellationToken).Step!;
+        step.ImagesPerStep.ShouldBe(16);
+        step.StepsPerRound.ShouldBe(1);
+        step.FlopPerImage.ShouldBe(FlopCount.OfPretraining(options.Pretraining.ToModel(), visible: 4).Training);
+        step.FlopPerSecond.Median.ShouldBe(step.ImagesPerSecond.Median * step.FlopPerImage, step.FlopPerSecond.Median * 1e-9);
+        step.Peak.Rounds.ShouldBe(3); // before, between and after two rounds
+        var phases = step.Breakdown;
+        new[] { phases.Waiting, phases.Augment, phases.Forward, phases.Backward, phases.Optimizer }
+            .Sum(p => p.Lowest).ShouldBeLessThanOrEqualTo(phases.Total.Highest);
+    }
+
+    [Theory]
+    [InlineData(BenchmarkParts.Machine, "machine")]
+    [InlineData(BenchmarkParts.Loader, "loader")]
+    [InlineData(BenchmarkParts.Embed | BenchmarkParts.Machine, "machine embed")]
+    public void Measures_Only_What_Was_Asked_For(BenchmarkParts parts, string found)
+    {
+        var report = new Benchmark(Moments with { Parts = parts }).Run(TestContext.Current.CancellationToken);
+        string.Join(' ', report.Figures().Select(f => f.Part).Distinct()).ShouldBe(found);
+    }
+
+    [Theory]
+    [InlineData("matrix products, fp32")]
+    [InlineData("training step")]
+    [InlineData("phases of the step")]
+    [InlineData("packing")]
+    [InlineData("embedding")]
+    public void Stops_Where_It_Is_Interrupted_And_Leaves_Nothing_Behind(string doing)
+    {
+        var (tensors, folders) = (LiveTensors.Count(), Folders());
+        using var interrupt = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var heard = new List<string>();
+        var benchmark = new Benchmark(Moments, new Listener(p =>
+        {
+            heard.Add(p.Doing);
+            if (p.Doing == doing) interrupt.Cancel();
+        }));
+        Should.Throw<OperationCanceledException>(() => benchmark.Run(interrupt.Token));
+        heard.ShouldBe(heard.TakeWhile(h => h != doing).Append(doing)); // nothing began after it
+        LiveTensors.Count().ShouldBe(tensors);
+        Folders().ShouldBe(folders);
+    }
+
+    [Fact]
+    public void Decodes_The_Sources_Own_Files_And_Finds_What_Was_Packed_Before()
+    {
+        using var folder = new ScratchFolder();
+        using (var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 32, 32), folder.File("shapes")))
+            JpegFolder.Write(images, 20, folder.File("pictures"), TestContext.Current.CancellationToken);
+        var options = Moments with
+        {
+            Pretraining = Moments.Pretraining with { Data = folder.File("pictures") },
+            Parts = BenchmarkParts.Loader | BenchmarkParts.Step,
+            CacheFolder = folder.File("cache"),
+        };
+        var first = new Benchmark(options).Run(TestContext.Current.CancellationToken);
+        var second = new Benchmark(options).Run(TestContext.Current.CancellationToken);
+        first.Loader!.FilesAre.ShouldBe("the source's own files");
+        (first.StartUp!.Packed, second.StartUp!.Packed).ShouldBe((true, false));
+        second.Step!.FirstLoss.ShouldBe(first.Step!.FirstLoss); // a function of the options and pictures
+    }
+
+    [Fact]
+    public void Says_All_That_Is_Wrong_With_Its_Options()
+    {
+        var wrong = Moments with { Rounds = 0, Steps = -1, Parts = BenchmarkParts.None };
+        var told = Should.Throw<PretrainOptionsException>(() => new Benchmark(wrong).Run(TestContext.Current.CancellationToken)).Message;
+        told.ShouldContain("the number of rounds is 0");
+        told.ShouldContain("the number of steps a round is -1");
+        told.ShouldContain("nothing to measure");
+    }
+
+    private static string[] Folders() => [.. Directory.GetDirectories(Path.GetTempPath(), "tessera-bench-*").Order()];
+
+    private sealed class Listener(Action<BenchmarkProgress> action) : IProgress<BenchmarkProgress>
+    {
+        public void Report(BenchmarkProgress value) => action(value);
+    }
+}

@@ -1,0 +1,105 @@
+using Tessera.Benchmarking;
+using Tessera.Models;
+
+namespace Tessera.Tests.Benchmarking;
+
+public sealed class FlopCountTests
+{
+    // ViT-Tiny/8 at 64 pixels, 16 of 64 patches visible: D = 192, 12 blocks, V = 192; decoder 128 wide, 2 blocks.
+    private static readonly MaskedAutoencoderOptions Tiny = new();
+
+    [Fact]
+    public void Agrees_With_The_Published_Count_Of_ViT_Base_At_224_Pixels()
+    {
+        var base16 = new VisionTransformerOptions
+        {
+            ImageHeight = 224,
+            ImageWidth = 224,
+            PatchSize = 16,
+            Width = 768,
+            Depth = 12,
+            Heads = 12,
+            ClassToken = true,
+        };
+        // torchvision's vit_b_16 states 17.564 G multiply-adds, of which the classifier, which is not part of an encoder, has 768 · 1000.
+        var multiplyAdds = FlopCount.OfEmbedding(base16) / 2;
+        ((multiplyAdds + 768_000) / 1e9).ShouldBe(17.564, 0.0005);
+    }
+
+    [Fact]
+    public void Agrees_With_A_Count_By_Hand_With_Mask_Tokens_Before_The_Encoder()
+    {
+        var flops = FlopCount.OfPretraining(Tiny, visible: 16);
+        flops.PatchProjection.ShouldBe(2 * 16 * 192 * 192);
+        flops.Encoder.ShouldBe(2L * 12 * (64 * 12 * 36_864 + 2 * 64 * 64 * 192));
+        flops.ToDecoder.ShouldBe(2 * 64 * (192 * 192 + 192 * 128));
+        flops.Decoder.ShouldBe(2 * 2 * (64 * 12 * 16_384 + 2 * 64 * 64 * 128));
+        flops.Prediction.ShouldBe(2 * 48 * (128 * 128 + 128 * 192));
+        flops.Forward.ShouldBe(784_728_064);
+        flops.Training.ShouldBe(3 * 784_728_064L);
+    }
+
+    [Fact]
+    public void Agrees_With_A_Count_By_Hand_With_Mask_Tokens_Before_The_Decoder()
+    {
+        var flops = FlopCount.OfPretraining(Tiny with { Placement = MaskPlacement.Decoder }, visible: 16);
+        flops.PatchProjection.ShouldBe(2 * 16 * 192 * 192);
+        flops.Encoder.ShouldBe(2L * 12 * (16 * 12 * 36_864 + 2 * 16 * 16 * 192)); // visible patches alone
+        flops.ToDecoder.ShouldBe(2 * 16 * 192 * 128);
+        flops.Decoder.ShouldBe(2 * 2 * (64 * 12 * 16_384 + 2 * 64 * 64 * 128));
+        flops.Prediction.ShouldBe(2 * 48 * 128 * 192);
+        flops.Forward.ShouldBe(231_079_936);
+    }
+
+    [Theory]
+    [InlineData(MaskPlacement.Encoder, false)]
+    [InlineData(MaskPlacement.Decoder, false)]
+    [InlineData(MaskPlacement.Encoder, true)]
+    [InlineData(MaskPlacement.Decoder, true)]
+    public void Counts_Every_Weight_Of_A_Real_Model_Once_For_Each_Token_It_Meets(MaskPlacement placement, bool classToken)
+    {
+        var options = Small(placement) with { Encoder = Small(placement).Encoder with { ClassToken = classToken } };
+        const int visible = 3, patches = 8;
+        var extra = classToken ? 1 : 0;
+        long seen = placement == MaskPlacement.Encoder ? patches : visible;
+        using var model = new MaskedAutoencoder(options);
+
+        var linear = model.named_parameters()
+            .Where(p => p.parameter.dim() > 1 && p.name.EndsWith("weight", StringComparison.Ordinal))
+            .Sum(p => p.parameter.numel() * p.name.Split('.') switch
+            {
+                ["mask_tokens", ..] => 0, // looked up, not multiplied
+                ["encoder", "patch_embed", ..] => visible,
+                ["encoder" or "decoder_embed", ..] => seen + extra,
+                ["decoder_blocks", ..] => patches + extra,
+                ["decoder_pred", ..] => patches - visible,
+                _ => throw new InvalidOperationException($"{p.name} is counted nowhere."),
+            });
+        var (encoded, all) = (seen + extra, patches + extra);
+        var attention = options.Encoder.Depth * 2 * encoded * encoded * options.Encoder.Width + options.DecoderDepth * 2L * all * all * options.DecoderWidth;
+        FlopCount.OfPretraining(options, visible).Forward.ShouldBe(2 * (linear + attention));
+    }
+
+    [Fact]
+    public void Counts_The_Prediction_Of_Every_Patch_Where_The_Loss_Looks_At_All()
+    {
+        var masked = FlopCount.OfPretraining(Tiny, visible: 16).Prediction;
+        var all = FlopCount.OfPretraining(Tiny with { LossOn = LossPlaces.All }, visible: 16).Prediction;
+        (all * 48).ShouldBe(masked * 64);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(65)]
+    public void Refuses_A_Number_Of_Visible_Patches_That_Cannot_Be(int visible) =>
+        Should.Throw<ArgumentOutOfRangeException>(() => FlopCount.OfPretraining(Tiny, visible));
+
+    private static MaskedAutoencoderOptions Small(MaskPlacement placement) => new()
+    {
+        Placement = placement,
+        Encoder = new() { ImageHeight = 8, ImageWidth = 16, PatchSize = 4, Width = 16, Depth = 3, Heads = 2, MlpRatio = 3 },
+        DecoderWidth = 8,
+        DecoderDepth = 2,
+        DecoderHeads = 2,
+    };
+}
