@@ -30,8 +30,11 @@ internal sealed class StepUnderTest : IDisposable
 
     public MaskSampler Masks => parts.Masks;
 
-    /// <summary>The number format of the model's matrix products.</summary>
-    public ScalarType Precision => Model.parameters().First().dtype;
+    /// <summary>What the options' number format came to on this device.</summary>
+    public Precision Precision => parts.Precision;
+
+    /// <summary>The type of the factors of the model's matrix products.</summary>
+    public ScalarType ProductType => Precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
     /// <summary>Batches of an endless training, epoch after epoch; as many as so many optimiser steps take.</summary>
     public IEnumerable<Batch> Load(int steps)
