@@ -26,7 +26,7 @@ public sealed class AdamW : IDisposable
             torch._foreach_copy_(copies, weights)
 
         def clip(gradients: List[Tensor], limit: float):
-            norm = torch.linalg_vector_norm(torch.stack(torch._foreach_norm(gradients, 2, torch.float32)))
+            norm = torch.linalg_vector_norm(torch.stack(torch._foreach_norm(gradients, 2, 6))) # 6 is float32 here, where its name is unknown
             torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
 
         """; // The compiler wants the last line ended.
