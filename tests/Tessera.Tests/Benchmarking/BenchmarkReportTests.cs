@@ -2,6 +2,7 @@ using System.Text.Json;
 using Tessera.Benchmarking;
 using Tessera.Models;
 using Tessera.Tests.Weights;
+using Tessera.Training;
 
 namespace Tessera.Tests.Benchmarking;
 
@@ -73,7 +74,7 @@ public sealed class BenchmarkReportTests : IDisposable
             Time = new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero),
             System = new SystemReport("a processor", 2, 2, "cpu", "a system", ".NET", "0.1.0"),
             Options = new(),
-            Step = new StepReport("fp32", 3, 128, Measurement.Once(imagesPerSecond), 1000, Measurement.Once(imagesPerSecond * 1000),
+            Step = new StepReport(Precision.Fp32, 3, 128, Measurement.Once(imagesPerSecond), 1000, Measurement.Once(imagesPerSecond * 1000),
                 Measurement.Of([1e6, 2e6]), step, 0.75, new StepBreakdown(none, step, step, step, step, step)),
         };
     }

@@ -23,17 +23,20 @@ public sealed class BenchmarkTests
         DrawnJpegs = 6,
     };
 
-    [Fact]
-    public void Measures_Everything_And_Leaves_No_Tensor_And_No_File_Behind()
+    [Theory]
+    [InlineData(Precision.Fp32)]
+    [InlineData(Precision.Bf16)]
+    public void Measures_Everything_And_Leaves_No_Tensor_And_No_File_Behind(Precision precision)
     {
         var (tensors, folders) = (LiveTensors.Count(), Folders());
-        var report = new Benchmark(Moments).Run(TestContext.Current.CancellationToken);
+        var report = new Benchmark(Moments with { Pretraining = Moments.Pretraining with { Precision = precision } }).Run(TestContext.Current.CancellationToken);
         LiveTensors.Count().ShouldBe(tensors);
         Folders().ShouldBe(folders);
 
         report.Figures().Select(f => f.Part).Distinct().ShouldBe(["machine", "start", "step", "loader", "embed"]);
         report.Figures().ShouldAllBe(f => double.IsFinite(f.Value.Median) && f.Value.Lowest <= f.Value.Median && f.Value.Median <= f.Value.Highest);
         report.Figures().Where(f => f.Unit != "share").ShouldAllBe(f => f.Value.Lowest > 0);
+        report.Step!.Precision.ShouldBe(precision);
         report.StartUp!.Packed.ShouldBeTrue();
         report.Loader!.FilesAre.ShouldBe("JPEGs of 3×32×32, written from the packed pictures");
     }
@@ -93,7 +96,7 @@ public sealed class BenchmarkTests
     public void Decodes_The_Sources_Own_Files_And_Finds_What_Was_Packed_Before()
     {
         using var folder = new ScratchFolder();
-        using (var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 32, 32), folder.File("shapes")))
+        using (var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 32, 32), folder.File("shapes"), null, TestContext.Current.CancellationToken))
             JpegFolder.Write(images, 20, folder.File("pictures"), TestContext.Current.CancellationToken);
         var options = Moments with
         {
