@@ -59,7 +59,8 @@ internal static class PretrainCommand
     private static int Train(Terminal terminal, PretrainOptions options, string cache, Func<PretrainOptions, RunDirectory> directory)
     {
         options.Validate();
-        ComputeDevice.Resolve(options.Device);
+        var device = ComputeDevice.Resolve(options.Device);
+        options = options with { Precision = ComputePrecision.Resolve(options.Precision, device) }; // a resumed run computes alike
         using var signals = new InterruptSignals(terminal);
         var (height, width) = options.Size;
         using var images = ProgressBar.Pack(terminal, progress =>

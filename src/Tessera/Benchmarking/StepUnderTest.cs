@@ -2,9 +2,7 @@ using System.Diagnostics;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
-using Tessera.Runtime;
 using Tessera.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
@@ -16,36 +14,26 @@ internal sealed class StepUnderTest : IDisposable
 
     private readonly PretrainOptions options;
     private readonly int[] pictures;
-    private readonly AdamW optimizer;
-    private readonly ResidentPixels? resident;
-    private readonly TrainingStep step;
-    private readonly BatchLoader loader;
+    private readonly TrainingParts parts;
     private readonly Device device;
 
     public StepUnderTest(PretrainOptions options, PackedImages images, Device device)
     {
         (this.options, this.device) = (options, device);
         pictures = Pretraining.CheckedSplit(options, images).Train;
-        var architecture = options.ToModel();
-        Normalization = new PixelNormalization(images.Mean, [.. images.StandardDeviation.Select(d => Math.Max(d, 1.0 / 255))]);
-        Precision = ComputePrecision.Resolve(options.Precision, device);
-        (Model, optimizer) = Pretraining.Build(architecture, options, Precision, device);
-        resident = ResidentPixels.Place(images, options.DataOnDevice, device);
-        Masks = new MaskSampler(options.ToMask(), architecture, options.Seed);
-        var augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
-        loader = new BatchLoader(images, Masks, augmentation, withPixels: resident is null, pinned: device.type == DeviceType.CUDA);
-        step = new TrainingStep(Model, optimizer, augmentation, Normalization, device, resident, options.Accumulate, options.Clip);
+        parts = new TrainingParts(options, images, device);
     }
 
-    public MaskedAutoencoder Model { get; }
+    public MaskedAutoencoder Model => parts.Model;
 
-    public PixelNormalization Normalization { get; }
+    public PixelNormalization Normalization => parts.Normalization;
 
-    public MaskSampler Masks { get; }
+    public MaskSampler Masks => parts.Masks;
 
-    public Precision Precision { get; }
+    /// <summary>What the options' number format came to on this device.</summary>
+    public Precision Precision => parts.Precision;
 
-    /// <summary>The number format of the model's matrix products.</summary>
+    /// <summary>The type of the factors of the model's matrix products.</summary>
     public ScalarType ProductType => Precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
     /// <summary>Batches of an endless training, epoch after epoch; as many as so many optimiser steps take.</summary>
@@ -58,16 +46,16 @@ internal sealed class StepUnderTest : IDisposable
             if (i % pictures.Length == 0) epoch = BatchLoader.Shuffled(pictures, options.Seed, i / pictures.Length);
             order[i] = epoch[i % pictures.Length];
         }
-        return loader.Load(order, options.BatchSize, epoch: 0);
+        return parts.Loader.Load(order, options.BatchSize, epoch: 0);
     }
 
     /// <summary>One optimiser step on batches that stay with the caller.</summary>
     /// <returns>The last batch's loss, not waited for; the caller disposes it.</returns>
     public Tensor Step(Func<Batch> next)
     {
-        for (var i = 1; i < options.Accumulate; i++) step.Accumulate(next()).Dispose();
-        var loss = step.Accumulate(next());
-        step.Update(LearningRate);
+        for (var i = 1; i < options.Accumulate; i++) parts.Step.Accumulate(next()).Dispose();
+        var loss = parts.Step.Accumulate(next());
+        parts.Step.Update(LearningRate);
         return loss;
     }
 
@@ -97,11 +85,11 @@ internal sealed class StepUnderTest : IDisposable
             using var scope = NewDisposeScope();
             Time(0, () => batches.MoveNext());
             using var batch = batches.Current;
-            var (patches, mask) = Time(1, () => (step.Prepare(batch), batch.Mask.To(device)));
+            var (patches, mask) = Time(1, () => (parts.Step.Prepare(batch), batch.Mask.To(device)));
             var loss = Time(2, () => Model.call(patches, mask));
-            Time(3, () => { step.Backward(loss); return true; });
+            Time(3, () => { parts.Step.Backward(loss); return true; });
         }
-        Time(4, () => { step.Update(LearningRate); return true; });
+        Time(4, () => { parts.Step.Update(LearningRate); return true; });
         seconds[^1] = Stopwatch.GetElapsedTime(begin).TotalSeconds;
         return seconds;
 
@@ -115,10 +103,5 @@ internal sealed class StepUnderTest : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        resident?.Dispose();
-        optimizer.Dispose();
-        Model.Dispose();
-    }
+    public void Dispose() => parts.Dispose();
 }

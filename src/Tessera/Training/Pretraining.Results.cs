@@ -17,7 +17,7 @@ public sealed partial class Pretraining
     private void Evaluate(int epoch, CancellationToken cancellation)
     {
         Report(epoch, isLogStep: false, evaluating: 0);
-        var report = ReconstructionEvaluation.Run(model, normalization, images, evaluated, masks, options.BatchSize, device,
+        var report = ReconstructionEvaluation.Run(parts.Model, parts.Normalization, images, evaluated, parts.Masks, options.BatchSize, device,
             new Relay(done => Report(epoch, isLogStep: false, done)), cancellation);
         if (!double.IsFinite(report.Loss))
         {
@@ -26,7 +26,7 @@ public sealed partial class Pretraining
         }
         var picture = run.ReconstructionFile(epoch);
         var shown = Shown();
-        ReconstructionFigure.Save(picture, model, normalization, images, shown, masks, device);
+        ReconstructionFigure.Save(picture, parts.Model, parts.Normalization, images, shown, parts.Masks, device);
 
         metrics.Add(new MetricsLine(step, epoch, HeldOut: report));
         board.AddScalar("held_out/psnr", report.Model.Psnr, step);
@@ -42,12 +42,12 @@ public sealed partial class Pretraining
 
     private PretrainSummary Finish()
     {
-        ModelFile.Save(run.ModelFile, optimizer.Weights, Describe());
+        ModelFile.Save(run.ModelFile, parts.Optimizer.Weights, Describe());
         var (steps, last) = (metrics.Lines.Where(l => l.Loss is not null).ToList(), metrics.Lines.Last(l => l.HeldOut is not null).HeldOut!);
         var rates = steps.Select(s => s.ImagesPerSecond!.Value).Order().ToList();
         var summary = new PretrainSummary(
             run.Folder, $"{images.SourceKind}: {images.SourceLocation}", split.Train.Length, evaluated.Length, images.Broken,
-            Count(model), Count(model.Encoder), options.Epochs, step, device.ToString(), Math.Round(wall.Elapsed.TotalSeconds, 1),
+            Count(parts.Model), Count(parts.Model.Encoder), options.Epochs, step, device.ToString(), Math.Round(wall.Elapsed.TotalSeconds, 1),
             rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null, steps.LastOrDefault()?.Loss, last);
         RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
         return summary;
@@ -92,7 +92,7 @@ public sealed partial class Pretraining
             ["effectiveBatch"] = options.EffectiveBatch.ToString(CultureInfo.InvariantCulture),
             ["peakLearningRate"] = options.PeakLearningRate.ToString("g6", CultureInfo.InvariantCulture),
             ["seed"] = options.Seed.ToString(CultureInfo.InvariantCulture),
-            ["precision"] = precision.ToString().ToLowerInvariant(),
+            ["precision"] = parts.Precision.ToString().ToLowerInvariant(),
             ["tessera"] = typeof(Pretraining).Assembly.GetName().Version!.ToString(3),
         };
         if (metrics.Lines.LastOrDefault(l => l.HeldOut is not null)?.HeldOut is { } report)

@@ -2,10 +2,8 @@ using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Tessera.Imaging;
-using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Training;
@@ -24,17 +22,10 @@ public sealed partial class Pretraining : IDisposable
     private readonly ILogger logger;
 
     private readonly Device device;
-    private readonly Precision precision;
-    private readonly ResidentPixels? resident;
     private readonly DataSplit split;
     private readonly int[] evaluated;
-    private readonly MaskedAutoencoder model;
-    private readonly PixelNormalization normalization;
-    private readonly AdamW optimizer;
     private readonly LearningRateSchedule schedule;
-    private readonly MaskSampler masks;
-    private readonly TrainingStep trainingStep;
-    private readonly BatchLoader loader;
+    private readonly TrainingParts parts;
     private readonly MetricsLog metrics;
     private readonly Figures.TensorBoardWriter board;
 
@@ -63,21 +54,12 @@ public sealed partial class Pretraining : IDisposable
         stepsPerEpoch = split.Train.Length / options.EffectiveBatch;
 
         device = ComputeDevice.Resolve(options.Device);
-        normalization = new PixelNormalization(images.Mean, [.. images.StandardDeviation.Select(d => Math.Max(d, 1.0 / 255))]);
-        var architecture = options.ToModel();
-        precision = ComputePrecision.Resolve(options.Precision, device);
-        ComputePrecision.Apply(precision, device);
-        (model, optimizer) = Build(architecture, options, precision, device);
-        resident = ResidentPixels.Place(images, options.DataOnDevice, device);
+        parts = new TrainingParts(options, images, device);
         var warmup = options.WarmupEpochs ?? options.Epochs * 0.05;
         schedule = new LearningRateSchedule(
             options.PeakLearningRate, (long)Math.Round(warmup * stepsPerEpoch), (long)options.Epochs * stepsPerEpoch);
-        masks = new MaskSampler(options.ToMask(), architecture, options.Seed);
-        var augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
-        loader = new BatchLoader(images, masks, augmentation, withPixels: resident is null, pinned: device.type == DeviceType.CUDA);
-        trainingStep = new TrainingStep(model, optimizer, augmentation, normalization, device, resident, options.Accumulate, options.Clip);
 
-        step = readStep = savedStep = firstStep = Checkpoint.Restore(run, optimizer, images.Fingerprint);
+        step = readStep = savedStep = firstStep = Checkpoint.Restore(run, parts.Optimizer, images.Fingerprint);
         metrics = MetricsLog.Open(run, step);
         board = RunDirectory.Guard(run.Folder, () => new Figures.TensorBoardWriter(run.Folder, TimeProvider.System));
     }
@@ -133,10 +115,8 @@ public sealed partial class Pretraining : IDisposable
     public void Dispose()
     {
         pending.ForEach(p => p.Dispose());
-        resident?.Dispose();
         board.Dispose();
-        optimizer.Dispose();
-        model.Dispose();
+        parts.Dispose();
     }
 
     private void TrainEpoch(int epoch, CancellationToken cancellation)
@@ -146,12 +126,12 @@ public sealed partial class Pretraining : IDisposable
         var pictures = order.AsMemory(skipped, stepsPerEpoch * options.EffectiveBatch - skipped);
         var batches = 0;
         interval.Restart();
-        foreach (var batch in loader.Load(pictures, options.BatchSize, epoch))
+        foreach (var batch in parts.Loader.Load(pictures, options.BatchSize, epoch))
         {
-            using (batch) pending.Add(trainingStep.Accumulate(batch));
+            using (batch) pending.Add(parts.Step.Accumulate(batch));
             if (++batches % options.Accumulate != 0) continue;
 
-            trainingStep.Update(schedule.At(step));
+            parts.Step.Update(schedule.At(step));
             step++;
             var ends = step % stepsPerEpoch == 0;
             var logs = step % options.LogSteps == 0 || ends;
@@ -195,7 +175,7 @@ public sealed partial class Pretraining : IDisposable
         if (savedStep == step) return;
         ReadLosses(); // weights behind a loss that is not finite never replace a good checkpoint,
         if (!WeightsAreFinite()) throw Diverged("The weights are no longer finite", step - 1); // nor do those that the last step ruined
-        Checkpoint.Save(run, step, optimizer, Describe(), images.Fingerprint);
+        Checkpoint.Save(run, step, parts.Optimizer, Describe(), images.Fingerprint);
         savedStep = step;
         interval.Restart();
     }
@@ -213,7 +193,7 @@ public sealed partial class Pretraining : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return stack(optimizer.Weights.Select(w => w.Value.sum())).isfinite().all().item<bool>();
+        return stack(parts.Optimizer.Weights.Select(w => w.Value.sum())).isfinite().all().item<bool>();
     }
 
     /// <param name="what">What was seen.</param>
@@ -225,24 +205,10 @@ public sealed partial class Pretraining : IDisposable
         ? $"The last good checkpoint is {file}; --resume {run.Folder} goes on from it."
         : "There is no checkpoint yet.";
 
-    /// <summary>The model on its device in its number format, and the optimiser that holds its fp32 weights.</summary>
-    internal static (MaskedAutoencoder Model, AdamW Optimizer) Build(
-        MaskedAutoencoderOptions architecture, PretrainOptions options, Precision precision, Device device)
-    {
-        var built = new MaskedAutoencoder(architecture, options.Seed).to(device);
-        var decay = new AdamWOptions { WeightDecay = options.WeightDecay };
-        if (precision != Precision.Bf16) return (built, new AdamW(built, decay));
-        var weights = built.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
-        built = built.to(ScalarType.BFloat16);
-        var optimizing = new AdamW(built, decay, weights);
-        foreach (var weight in weights.Values) weight.Dispose();
-        return (built, optimizing);
-    }
-
     private ModelDescription Describe() => new()
     {
-        Architecture = model.Options,
-        Normalization = normalization,
+        Architecture = parts.Model.Options,
+        Normalization = parts.Normalization,
         Mask = options.ToMask(),
         Training = TrainingFacts(),
     };

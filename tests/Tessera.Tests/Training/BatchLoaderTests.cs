@@ -24,10 +24,10 @@ public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<Packed
         foreach (var batch in new BatchLoader(images, Masks, augmentation).Load(order, batchSize, epoch: 2))
         {
             using var owned = batch;
-            batch.Images.shape.ShouldBe([batch.Pictures.Length, 3, 32, 32]);
-            for (var i = 0; i < batch.Pictures.Length; i++)
+            batch.Images!.shape.ShouldBe([batch.Count, 3, 32, 32]);
+            for (var i = 0; i < batch.Count; i++)
             {
-                var picture = batch.Pictures[i];
+                var picture = (int)batch.Pictures[i].item<long>();
                 seen.Add(picture);
                 batch.Images[i].contiguous().bytes.SequenceEqual(images.Pixels(picture)).ShouldBeTrue();
                 var crop = new float[Augmentation.CropValues];
@@ -82,7 +82,7 @@ public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<Packed
             foreach (var batch in new BatchLoader(images, Masks).Load((int[])[1, 2, 3, 4, 1000, 5], 2, epoch: 0))
             {
                 using var owned = batch;
-                loaded.AddRange(batch.Pictures);
+                loaded.AddRange(batch.Pictures.data<long>().Select(p => (int)p));
             }
         });
         fault.Message.ShouldContain("there is no number 1000");
