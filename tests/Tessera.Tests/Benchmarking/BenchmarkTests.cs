@@ -13,7 +13,7 @@ public sealed class BenchmarkTests
 {
     private static readonly BenchmarkOptions Moments = new()
     {
-        Pretraining = PackedShapes.Options with { BatchSize = 8, Device = "cpu" },
+        Pretraining = PackedShapes.Options with { BatchSize = 8, Device = "cpu", Precision = Precision.Fp32 },
         Rounds = 2,
         Steps = 1,
         RoundSeconds = 1e-6,
