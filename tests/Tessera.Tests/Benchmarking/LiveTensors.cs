@@ -8,8 +8,15 @@ public sealed class LiveTensors
 {
     public const string Name = "live tensors";
 
-    /// <summary>How many there are, after those that nothing refers to are gone.</summary>
-    internal static long Count()
+    /// <summary>How many more there are after the work, when those that nothing refers to are gone.</summary>
+    internal static long GrowthOver(Action work)
+    {
+        var before = Count();
+        work();
+        return Count() - before;
+    }
+
+    private static long Count()
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();
