@@ -1,5 +1,5 @@
-using Tessera.Models;
 using Tessera.Imaging;
+using Tessera.Models;
 using static TorchSharp.torch;
 
 namespace Tessera.Masking;
