@@ -93,7 +93,7 @@ public sealed class ReconstructionEvaluationTests(PackedShapes shapes) : IClassF
         result.Broken.ShouldHaveSingleItem().Name.ShouldBe(broken);
         File.Exists(result.File).ShouldBeTrue();
         Should.Throw<ImageSourceException>(() => PictureReconstruction.Save(folder.File("none.png"), pretrained, [broken], Masks, CPU))
-            .Message.ShouldStartWith($"Not one picture could be read; {broken}: ");
+            .Message.ShouldStartWith($"Not one picture could be read: {broken} ");
         File.Exists(folder.File("none.png")).ShouldBeFalse();
     }
 
@@ -112,14 +112,15 @@ public sealed class ReconstructionEvaluationTests(PackedShapes shapes) : IClassF
     private static double VisibleMean(float[] original, HashSet<long> hidden, int channel) =>
         original.Where((_, i) => i / (Side * Side) == channel && !hidden.Contains(Place(i))).Average(v => (double)v);
 
-    /// <summary>Shepard's weights, 1 / distance², from the middles of the visible patches to that of the pixel's own.</summary>
+    /// <summary>Shepard's weights, 1 / distance³, from the middles of the visible patches to the pixel itself.</summary>
     private static double InverseDistance(float[] original, HashSet<long> hidden, int pixel)
     {
-        var (place, channel, sum, weights) = (Place(pixel), pixel / (Side * Side), 0.0, 0.0);
+        var (y, x, channel, sum, weights) = (pixel / Side % Side, pixel % Side, pixel / (Side * Side), 0.0, 0.0);
+        double Middle(int cell) => cell * Patch + (Patch - 1) / 2.0;
         for (var other = 0; other < Grid * Grid; other++)
         {
             if (hidden.Contains(other)) continue;
-            var weight = 1.0 / (Square(other / Grid - place / Grid) + Square(other % Grid - place % Grid));
+            var weight = Math.Pow(Square(Middle(other / Grid) - y) + Square(Middle(other % Grid) - x), -1.5);
             var top = channel * Side * Side + other / Grid * Patch * Side + other % Grid * Patch;
             weights += weight;
             sum += weight * Enumerable.Range(0, Patch * Patch).Average(i => (double)original[top + i / Patch * Side + i % Patch]);

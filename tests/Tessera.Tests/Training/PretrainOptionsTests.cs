@@ -128,6 +128,8 @@ public sealed class PretrainOptionsTests
             Flip = false,
             Seed = ulong.MaxValue,
             Device = "cpu",
+            Precision = Precision.Bf16,
+            DataOnDevice = DataOnDevice.No,
             Limit = 100,
             EvaluateLimit = 10,
             LogSteps = 3,
