@@ -31,6 +31,25 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Bench_Measures_The_Parts_That_Are_Named_And_Sets_Them_Beside_A_Saved_Report()
+    {
+        string[] arguments = ["bench", "--data", TrainedRun.Data, "--cache", run.Cache, .. TrainedRun.Small, "--only", "step", "--rounds", "2", "--steps", "1"];
+        var before = folder["before.json"];
+        File.WriteAllText(before, CommandLine.Run([.. arguments, "--json"]).ShouldBeDone().Output);
+
+        var report = Json(CommandLine.Run([.. arguments, "--json", "--compare", before]).ShouldBeDone());
+
+        var rate = report.GetProperty("step").GetProperty("imagesPerSecond");
+        rate.GetProperty("rounds").GetInt32().ShouldBe(2);
+        rate.GetProperty("median").GetDouble().ShouldBeGreaterThan(0);
+        report.GetProperty("compared").GetArrayLength().ShouldBeGreaterThan(0);
+        // The same options and pictures are the same work, however fast.
+        using var saved = JsonDocument.Parse(File.ReadAllText(before));
+        report.GetProperty("step").GetProperty("firstLoss").GetDouble()
+            .ShouldBe(saved.RootElement.GetProperty("step").GetProperty("firstLoss").GetDouble());
+    }
+
+    [Fact]
     public void Pretrain_Wipes_Its_Bar_And_Keeps_Its_Lines()
     {
         var outcome = CommandLine.RunWatched(

@@ -12,6 +12,7 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
     [Theory]
     [InlineData("", "Say what to do: pretrain, reconstruct, evaluate, bench, info, data. See tessera --help.")]
     [InlineData("data", "Say what to do: inspect, pack, fetch. See tessera data --help.")]
+    [InlineData("bench --only speed", "--only has 'speed': choose from machine,step,loader,embed, with commas between.")]
     [InlineData("paint", "There is no 'paint': choose pretrain, reconstruct, evaluate, bench, info, data. See tessera --help.")]
     [InlineData("pretrain --bogus", "Unrecognized command or argument '--bogus'. See tessera pretrain --help.")]
     [InlineData("info --bogus", "There is no option '--bogus' here (a file of that name is ./--bogus). See tessera info --help.")]
