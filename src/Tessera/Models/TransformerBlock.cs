@@ -30,7 +30,7 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
     public override Tensor forward(Tensor tokens)
     {
         using var scope = NewDisposeScope();
-        var attended = tokens + attn.call(norm1.call(tokens));
-        return (attended + mlp.call(norm2.call(attended))).MoveToOuterDisposeScope();
+        var attended = attn.call(norm1.call(tokens)).add_(tokens); // in place: a branch's end is needed by nobody else
+        return mlp.call(norm2.call(attended)).add_(attended).MoveToOuterDisposeScope();
     }
 }
