@@ -18,15 +18,17 @@ public static class ComputePrecision
     {
         if (precision != Precision.Auto) return precision;
         if (device.type == DeviceType.CUDA) return Precision.Bf16;
+        Apply(Precision.Fp32, device); // it decides how fast fp32 is
         return HasBf16Products() && Seconds(ScalarType.Float32, device) > WorthIt * Seconds(ScalarType.BFloat16, device)
             ? Precision.Bf16 : Precision.Fp32;
     }
 
-    /// <summary>Allows or forbids TF32 products, which only a GPU knows.</summary>
+    /// <summary>Sets a device up: TF32 products on a GPU, and on a CPU the faster library for fp32 products.</summary>
     public static void Apply(Precision precision, Device device)
     {
-        if (device.type != DeviceType.CUDA) return;
-        backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = precision != Precision.Fp32Strict;
+        var strict = precision == Precision.Fp32Strict;
+        if (device.type == DeviceType.CUDA) backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = !strict;
+        else OneDnn.ComputeFp32Products(OneDnn.IsFasterAtFp32 && !strict);
     }
 
     // The kernel names the processor's instructions; where it does not, fp32 is the safe answer.

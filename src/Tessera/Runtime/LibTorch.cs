@@ -23,6 +23,7 @@ public static class LibTorch
     private const string NewerCxxVersion = "GLIBCXX_3.4.32";
     private static readonly Lock Gate = new();
     private static bool loaded;
+    private static nint cpuLibrary;
 
     /// <summary>Loads libtorch once; later calls do nothing.</summary>
     /// <exception cref="LibTorchException">A library is missing, or does not fit; the message says what to do.</exception>
@@ -34,6 +35,13 @@ public static class LibTorch
             LoadFrom(Environment.GetEnvironmentVariable(FolderVariable));
             loaded = true;
         }
+    }
+
+    /// <summary>The address of one of libtorch's functions that TorchSharp does not pass on, by its symbol; null where this libtorch lacks it.</summary>
+    internal static nint? FindFunction(string symbol)
+    {
+        Load();
+        return NativeLibrary.TryGetExport(cpuLibrary, symbol, out var address) ? address : null;
     }
 
     // TorchSharp's own loader runs in a static constructor and names the wrong cause, so ours must come first:
@@ -60,7 +68,11 @@ public static class LibTorch
         foreach (var library in new[] { "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch" })
         {
             var path = Find(folders, FileName(library));
-            if (path is not null) LoadLibrary(path, folder);
+            if (path is not null)
+            {
+                var handle = LoadLibrary(path, folder);
+                if (library == "torch_cpu") cpuLibrary = handle;
+            }
             else if (!library.Contains("cuda", StringComparison.Ordinal)) throw Missing(FileName(library), folder);
         }
 
@@ -97,17 +109,19 @@ public static class LibTorch
         LoadLibrary($"/proc/self/fd/{descriptor}", folder, binding);
     }
 
-    private static void LoadLibrary(string path, string? folder, string? name = null)
+    private static nint LoadLibrary(string path, string? folder, string? name = null)
     {
+        nint handle;
         try
         {
-            NativeLibrary.Load(path);
+            handle = NativeLibrary.Load(path);
         }
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
             throw DoesNotLoad(name ?? path, folder, Reason(e.Message), e);
         }
         if (name is not null) RequireAllFunctions(path, folder, name);
+        return handle;
     }
 
     // The loader looks functions up when they are first called, and one that another version of libtorch lacks would then end the
