@@ -78,28 +78,24 @@ internal sealed class StepUnderTest : IDisposable
     /// <returns>Seconds of waiting for data, augmentation, forward, backward, optimiser, and of all.</returns>
     public double[] StepByPhases(IEnumerator<Batch> batches, Action wait)
     {
-        var seconds = new double[6];
-        var begin = Stopwatch.GetTimestamp();
+        var phases = new StepPhases(TrainingStep.WorkersOn(device), wait);
+        var (waiting, begin) = (0.0, Stopwatch.GetTimestamp());
+        parts.Step.Phases = phases;
         for (var i = 0; i < options.Accumulate; i++)
         {
-            using var scope = NewDisposeScope();
-            Time(0, () => batches.MoveNext());
+            waiting += Seconds(() => batches.MoveNext());
             using var batch = batches.Current;
-            var (patches, mask) = Time(1, () => (parts.Step.Prepare(batch), batch.Mask.To(device)));
-            var loss = Time(2, () => Model.call(patches, mask));
-            Time(3, () => { parts.Step.Backward(loss); return true; });
+            parts.Step.Accumulate(batch).Dispose();
         }
-        Time(4, () => { parts.Step.Update(LearningRate); return true; });
-        seconds[^1] = Stopwatch.GetElapsedTime(begin).TotalSeconds;
-        return seconds;
+        parts.Step.Phases = null;
+        var updating = Seconds(() => { parts.Step.Update(LearningRate); wait(); });
+        return [waiting, phases[StepPhase.Augment], phases[StepPhase.Forward], phases[StepPhase.Backward], updating, Stopwatch.GetElapsedTime(begin).TotalSeconds];
 
-        T Time<T>(int phase, Func<T> work)
+        static double Seconds(Action work)
         {
             var start = Stopwatch.GetTimestamp();
-            var result = work();
-            wait();
-            seconds[phase] += Stopwatch.GetElapsedTime(start).TotalSeconds;
-            return result;
+            work();
+            return Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
     }
 

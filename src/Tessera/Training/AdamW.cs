@@ -12,58 +12,33 @@ namespace Tessera.Training;
 /// </remarks>
 public sealed class AdamW : IDisposable
 {
-    // The caller of _fused_adamw_ counts the steps: with a count of 0 the bias correction divides by zero.
-    private const string Script = """
-        def step(weights: List[Tensor], gradients: List[Tensor], means: List[Tensor], squares: List[Tensor], counts: List[Tensor],
-                 rate: float, beta1: float, beta2: float, decay: float, epsilon: float):
-            torch._foreach_add_(counts, 1)
-            torch._fused_adamw_(weights, gradients, means, squares, [], counts, lr=rate, beta1=beta1, beta2=beta2,
-                                weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
-
-        def step_copies(copies: List[Tensor], weights: List[Tensor], gradients: List[Tensor], means: List[Tensor], squares: List[Tensor],
-                        counts: List[Tensor], rate: float, beta1: float, beta2: float, decay: float, epsilon: float):
-            step(weights, [g.float() for g in gradients], means, squares, counts, rate, beta1, beta2, decay, epsilon)
-            torch._foreach_copy_(copies, weights)
-
-        def clip(gradients: List[Tensor], limit: float):
-            norm = torch.linalg_vector_norm(torch.stack(torch._foreach_norm(gradients, 2, 6))) # 6 is float32 here, where its name is unknown
-            torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
-
-        """; // The compiler wants the last line ended.
-
-    private readonly jit.CompilationUnit kernels = jit.compile(Script);
     private readonly AdamWOptions options;
-    private readonly List<Group> groups;
     private readonly Parameter[] all;
+    private readonly string[] names;
+    private readonly List<Group> groups = [];
 
     /// <summary>Prepares the optimiser; its means start at zero.</summary>
     /// <param name="model">Its parameters, where they are now, are what is trained. In bf16 they are copies of the weights.</param>
     /// <param name="options">The constants.</param>
     /// <param name="weights">By name, in fp32, what a bf16 model's parameters are copies of; null: the parameters as they are.</param>
-    public AdamW(nn.Module model, AdamWOptions options, IReadOnlyDictionary<string, Tensor>? weights = null)
+    /// <param name="shares">Into how many parts of about equal size the parameters fall, each of which may be stepped on a thread of its own.</param>
+    public AdamW(nn.Module model, AdamWOptions options, IReadOnlyDictionary<string, Tensor>? weights = null, int shares = 1)
     {
         this.options = options;
         var named = model.named_parameters().ToList();
         all = [.. named.Select(p => p.parameter)];
-        groups =
-        [
-            new Group(named.Where(p => Decays(p.name, p.parameter)), weights, options.WeightDecay),
-            new Group(named.Where(p => !Decays(p.name, p.parameter)), weights, 0),
-        ];
+        names = [.. named.Select(p => p.name)];
+        Shares = shares;
+        var share = Share(shares);
+        foreach (var group in Enumerable.Range(0, all.Length).GroupBy(i => (Share: share[i], Decays: Decays(names[i], all[i]))))
+            groups.Add(new Group(this, group.Key.Share, [.. group], weights, group.Key.Decays ? options.WeightDecay : 0));
     }
 
     /// <summary>The optimiser's tensors by name: <c>mean.NAME</c> and <c>square.NAME</c>, in the parameter's shape.</summary>
-    public IEnumerable<(string Name, Tensor Value)> State => groups.SelectMany(g => g.State);
+    public IEnumerable<(string Name, Tensor Value)> State => groups.SelectMany(g => g.State).OrderBy(s => s.Name, StringComparer.Ordinal);
 
     /// <summary>What is learned, by name, in fp32: the model's parameters, or what they are copies of.</summary>
     public IEnumerable<(string Name, Tensor Value)> Weights => groups.SelectMany(g => g.Named).OrderBy(w => w.Name, StringComparer.Ordinal);
-
-    /// <summary>Brings a bf16 model's parameters up to date with <see cref="Weights"/> that were changed from outside.</summary>
-    public void CopyToModel()
-    {
-        using var quiet = no_grad();
-        foreach (var group in groups) group.CopyToModel();
-    }
 
     /// <summary>Steps made so far; set when a run is resumed.</summary>
     public long Steps
@@ -72,74 +47,95 @@ public sealed class AdamW : IDisposable
         set => groups.ForEach(g => g.Steps = value);
     }
 
-    /// <summary>Whether decay applies: to matrices, and not to biases, norms, tokens and positions.</summary>
-    internal static bool Decays(string name, Tensor parameter) =>
-        parameter.dim() > 1 && !name.Contains("_token", StringComparison.Ordinal) && !name.Contains("pos_embed", StringComparison.Ordinal);
+    /// <summary>The parameters, in the order in which gradients are handed in.</summary>
+    internal IReadOnlyList<Parameter> Parameters => all;
 
-    /// <summary>Scales the gradients so that their norm is at most <paramref name="limit"/>, without waiting for the device.</summary>
-    public void Clip(double limit)
+    /// <summary>Into how many parts the parameters fall.</summary>
+    internal int Shares { get; }
+
+    /// <summary>Brings a bf16 model's parameters up to date with <see cref="Weights"/> that were changed from outside.</summary>
+    public void CopyToModel()
     {
-        using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        kernels.invoke("clip", all.Select(p => p.grad!).ToArray(), limit);
+        groups.ForEach(g => g.CopyToModel());
     }
 
-    /// <summary>One step on the gradients at hand, which are then let go.</summary>
+    /// <summary>One step on the parameters' own gradients, which are then let go.</summary>
     public void Step(double learningRate)
+    {
+        var gradients = all.Select((p, i) => p.grad
+            ?? throw new InvalidOperationException($"The parameter {names[i]} has no gradient: it takes no part in the loss.")).ToArray();
+        for (var share = 0; share < Shares; share++) Step(learningRate, gradients, share);
+        // Letting go instead of writing zeros spares a pass over memory, and the next backward pass hands its buffers over.
+        foreach (var parameter in all) parameter.grad = null;
+    }
+
+    /// <summary>One step of a share of the parameters; all shares must make the same number of steps.</summary>
+    /// <param name="learningRate">The step's rate.</param>
+    /// <param name="gradients">Of all <see cref="Parameters"/>, in fp32.</param>
+    /// <param name="share">Which parameters, from 0.</param>
+    internal void Step(double learningRate, Tensor[] gradients, int share)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         foreach (var group in groups)
         {
-            if (group.Weights.Length == 0) continue;
-            if (group.Copies is { } copies)
-            {
-                kernels.invoke("step_copies", copies, group.Weights, group.Gradients(), group.Means, group.Squares, group.Counts,
-                    learningRate, options.Beta1, options.Beta2, group.Decay, options.Epsilon);
-            }
-            else
-            {
-                kernels.invoke("step", group.Weights, group.Gradients(), group.Means, group.Squares, group.Counts,
-                    learningRate, options.Beta1, options.Beta2, group.Decay, options.Epsilon);
-            }
-            group.CountStep();
+            if (group.Share == share) group.Step(gradients, learningRate, options);
         }
-        // Letting go instead of writing zeros spares a pass over memory, and the next backward pass hands its buffers over.
-        foreach (var parameter in all) parameter.grad = null;
+    }
+
+    /// <summary>Adds terms to sums, those of a share of the parameters.</summary>
+    internal void Add(Tensor[] sums, Tensor[] terms, int share)
+    {
+        using var quiet = no_grad();
+        foreach (var group in groups)
+        {
+            if (group.Share == share) TensorLists.Add(group.Of(sums), group.Of(terms));
+        }
     }
 
     /// <summary>Frees the optimiser's tensors; the parameters stay.</summary>
-    public void Dispose()
+    public void Dispose() => groups.ForEach(g => g.Dispose());
+
+    /// <summary>Whether decay applies: to matrices, and not to biases, norms, tokens and positions.</summary>
+    internal static bool Decays(string name, Tensor parameter) =>
+        parameter.dim() > 1 && !name.Contains("_token", StringComparison.Ordinal) && !name.Contains("pos_embed", StringComparison.Ordinal);
+
+    // The largest first, each to the share that has least so far.
+    private int[] Share(int shares)
     {
-        groups.ForEach(g => g.Dispose());
-        kernels.Dispose();
+        var (share, sizes) = (new int[all.Length], new long[shares]);
+        foreach (var i in Enumerable.Range(0, all.Length).OrderByDescending(i => all[i].numel()))
+        {
+            share[i] = Array.IndexOf(sizes, sizes.Min());
+            sizes[share[i]] += all[i].numel();
+        }
+        return share;
     }
 
+    /// <summary>Parameters that are stepped in one call.</summary>
     private sealed class Group : IDisposable
     {
+        private readonly int[] members; // places among all parameters
         private readonly string[] names;
-        private readonly Tensor[] parameters;
+        private readonly double decay;
+        private readonly Tensor[] weights, means, squares, counts;
+        private readonly Tensor[]? copies;
         private long steps;
 
-        public Group(IEnumerable<(string name, Parameter parameter)> named, IReadOnlyDictionary<string, Tensor>? weights, double decay)
+        public Group(AdamW optimizer, int share, int[] members, IReadOnlyDictionary<string, Tensor>? fp32, double decay)
         {
-            var list = named.ToList();
-            Decay = decay;
-            names = [.. list.Select(p => p.name)];
-            parameters = [.. list.Select(p => p.parameter)];
-            Weights = weights is null ? parameters : [.. names.Select(n => weights[n].detach().clone().DetachFromDisposeScope())];
-            Copies = weights is null ? null : parameters;
-            Means = [.. Weights.Select(w => zeros_like(w, requires_grad: false).DetachFromDisposeScope())];
-            Squares = [.. Weights.Select(w => zeros_like(w, requires_grad: false).DetachFromDisposeScope())];
-            Counts = [.. Weights.Select(w => zeros(1, device: w.device).squeeze_(0).DetachFromDisposeScope())];
+            (Share, this.members, this.decay) = (share, members, decay);
+            names = Of(optimizer.names);
+            Tensor[] parameters = Of(optimizer.all);
+            weights = fp32 is null ? parameters : [.. names.Select(n => fp32[n].detach().clone().DetachFromDisposeScope())];
+            copies = fp32 is null ? null : parameters;
+            means = [.. weights.Select(w => zeros_like(w, requires_grad: false).DetachFromDisposeScope())];
+            squares = [.. weights.Select(w => zeros_like(w, requires_grad: false).DetachFromDisposeScope())];
+            counts = [.. weights.Select(w => zeros(1, device: w.device).squeeze_(0).DetachFromDisposeScope())];
         }
 
-        public double Decay { get; }
-        public Tensor[] Weights { get; }
-        public Tensor[]? Copies { get; }
-        public Tensor[] Means { get; }
-        public Tensor[] Squares { get; }
-        public Tensor[] Counts { get; }
+        public int Share { get; }
 
         public long Steps
         {
@@ -147,30 +143,34 @@ public sealed class AdamW : IDisposable
             set
             {
                 using var quiet = no_grad();
-                foreach (var count in Counts) _ = count.fill_(value);
+                foreach (var count in counts) _ = count.fill_(value);
                 steps = value;
             }
         }
 
-        /// <summary>A step that the kernel has added to <see cref="Counts"/> already.</summary>
-        public void CountStep() => steps++;
+        public IEnumerable<(string Name, Tensor Value)> State =>
+            names.Select((n, i) => ($"mean.{n}", means[i])).Concat(names.Select((n, i) => ($"square.{n}", squares[i])));
 
-        public IEnumerable<(string, Tensor)> State =>
-            names.Select((n, i) => ($"mean.{n}", Means[i])).Concat(names.Select((n, i) => ($"square.{n}", Squares[i])));
+        public IEnumerable<(string Name, Tensor Value)> Named => names.Select((n, i) => (n, weights[i]));
 
-        public IEnumerable<(string Name, Tensor Value)> Named => names.Select((n, i) => (n, Weights[i]));
+        /// <summary>The group's own among something of all parameters.</summary>
+        public T[] Of<T>(T[] ofAll) => Array.ConvertAll(members, i => ofAll[i]);
+
+        public void Step(Tensor[] gradients, double rate, AdamWOptions options)
+        {
+            TensorLists.AdamW(weights, Of(gradients), means, squares, counts, rate, decay, options);
+            CopyToModel();
+            steps++; // the kernel has added it to the counts already
+        }
 
         public void CopyToModel()
         {
-            for (var i = 0; i < Copies?.Length; i++) Copies[i].copy_(Weights[i]);
+            if (copies is not null) TensorLists.Copy(copies, weights);
         }
-
-        public Tensor[] Gradients() => [.. parameters.Select((p, i) => p.grad
-            ?? throw new InvalidOperationException($"The parameter {names[i]} has no gradient: it takes no part in the loss."))];
 
         public void Dispose()
         {
-            foreach (var tensor in Means.Concat(Squares).Concat(Counts).Concat(Copies is null ? [] : Weights)) tensor.Dispose();
+            foreach (var tensor in means.Concat(squares).Concat(counts).Concat(copies is null ? [] : weights)) tensor.Dispose();
         }
     }
 }

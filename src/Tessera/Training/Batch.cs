@@ -13,6 +13,15 @@ public sealed record Batch(Tensor? Images, Tensor? Crops, PatchMask Mask, Tensor
     /// <summary>Number of pictures B.</summary>
     public int Count => (int)Pictures.shape[0];
 
+    /// <summary>Some of its pictures, in the same memory; the tensors belong to the dispose scope at hand.</summary>
+    internal Batch Part(Range pictures)
+    {
+        var (start, count) = pictures.GetOffsetAndLength(Count);
+        return new Batch(Images?.narrow(0, start, count), Crops?.narrow(0, start, count),
+            new PatchMask(Mask.Visible.narrow(0, start, count), Mask.Hidden.narrow(0, start, count), Mask.Tokens.narrow(0, start, count)),
+            Pictures.narrow(0, start, count));
+    }
+
     /// <summary>The same batch in memory that a GPU fetches by itself, so that the transfer waits for nothing; this one is freed.</summary>
     public Batch Pin()
     {

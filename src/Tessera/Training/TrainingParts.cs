@@ -14,20 +14,22 @@ internal sealed class TrainingParts : IDisposable
 
     private readonly ResidentPixels? resident;
 
-    public TrainingParts(PretrainOptions options, PackedImages images, Device device)
+    public TrainingParts(PretrainOptions options, PackedImages images, Device device, int? workers = null)
     {
+        var threads = workers ?? TrainingStep.WorkersOn(device);
+        if (device.type == DeviceType.CPU) ProcessHeap.KeepFreedMemory();
         Precision = ComputePrecision.Resolve(options.Precision, device);
         ComputePrecision.Apply(Precision, device);
         var architecture = options.ToModel();
         Normalization = new PixelNormalization(images.Mean, [.. images.StandardDeviation.Select(d => Math.Max(d, LeastDeviation))]);
         Masks = new MaskSampler(options.ToMask(), architecture, options.Seed);
         Model = new MaskedAutoencoder(architecture, options.Seed).to(device);
-        Optimizer = Prepare(new AdamWOptions { WeightDecay = options.WeightDecay });
+        Optimizer = Prepare(new AdamWOptions { WeightDecay = options.WeightDecay }, threads);
         resident = ResidentPixels.Place(images, options.DataOnDevice, device);
 
         var augmentation = new Augmentation(options.ToAugmentation(), images.Shape.Height, images.Shape.Width, options.Seed);
         Loader = new BatchLoader(images, Masks, augmentation, withPixels: resident is null, pinned: device.type == DeviceType.CUDA);
-        Step = new TrainingStep(Model, Optimizer, augmentation, Normalization, device, resident, options.Accumulate, options.Clip);
+        Step = new TrainingStep(Model, Optimizer, augmentation, Normalization, device, resident, options.Accumulate, options.Clip, threads);
     }
 
     /// <summary>The number format that the options came to on this device.</summary>
@@ -47,17 +49,18 @@ internal sealed class TrainingParts : IDisposable
 
     public void Dispose()
     {
+        Step.Dispose();
         resident?.Dispose();
         Optimizer.Dispose();
         Model.Dispose();
     }
 
-    private AdamW Prepare(AdamWOptions constants)
+    private AdamW Prepare(AdamWOptions constants, int shares)
     {
-        if (Precision != Precision.Bf16) return new AdamW(Model, constants);
+        if (Precision != Precision.Bf16) return new AdamW(Model, constants, shares: shares);
         using var scope = NewDisposeScope();
         var weights = Model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
         Model = Model.to(ScalarType.BFloat16);
-        return new AdamW(Model, constants, weights);
+        return new AdamW(Model, constants, weights, shares);
     }
 }

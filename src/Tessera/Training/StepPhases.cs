@@ -1,0 +1,40 @@
+using System.Diagnostics;
+
+namespace Tessera.Training;
+
+/// <summary>Measures where the time of training steps goes.</summary>
+/// <param name="workers">How many parts of a batch are computed at once.</param>
+/// <param name="wait">Waits until the device has done what was asked of it, at each phase's end.</param>
+internal sealed class StepPhases(int workers, Action wait)
+{
+    private readonly double[,] seconds = new double[(int)StepPhase.Count, workers];
+
+    /// <summary>The mean of the workers' seconds so far.</summary>
+    public double this[StepPhase phase] => Enumerable.Range(0, workers).Average(w => seconds[(int)phase, w]);
+
+    /// <summary>Does a worker's work, and adds its time.</summary>
+    public T Time<T>(StepPhase phase, int worker, Func<T> work)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var result = work();
+        wait();
+        seconds[(int)phase, worker] += Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return result;
+    }
+}
+
+/// <summary>What a worker does with a part of a batch, in order.</summary>
+internal enum StepPhase
+{
+    /// <summary>Bringing pictures to the device, crops, flips, standardising, cutting into patches.</summary>
+    Augment,
+
+    /// <summary>From patches to the loss.</summary>
+    Forward,
+
+    /// <summary>From the loss to gradients, and adding these up.</summary>
+    Backward,
+
+    /// <summary>How many phases there are.</summary>
+    Count,
+}

@@ -1,0 +1,119 @@
+using Tessera.Models;
+using Tessera.Training;
+using static TorchSharp.torch;
+using AdamW = Tessera.Training.AdamW;
+
+namespace Tessera.Tests.Training;
+
+/// <summary>A batch in parts on several threads, against the plain loop: one forward pass, one backward pass, one optimiser step.</summary>
+public sealed class TrainingStepTests(PackedShapes shapes) : IClassFixture<PackedShapes>
+{
+    private const double Rate = 1e-3;
+    private const int Steps = 4;
+
+    [Theory]
+    [InlineData(1, MaskPlacement.Encoder, null)]
+    [InlineData(2, MaskPlacement.Encoder, null)]
+    [InlineData(3, MaskPlacement.Encoder, 0.5)]
+    [InlineData(2, MaskPlacement.Decoder, null)]
+    [InlineData(40, MaskPlacement.Decoder, 0.5)] // more threads than pictures
+    public void Learns_What_The_Plain_Loop_Learns(int workers, MaskPlacement placement, double? clip)
+    {
+        var options = PackedShapes.Options with { Placement = placement, Clip = clip };
+        using var plain = new Trained(options, shapes, workers: 1);
+        using var parallel = new Trained(options, shapes, workers);
+        foreach (var batch in plain.Batches(Steps))
+        {
+            using var owned = batch;
+            using var expected = plain.PlainStep(batch);
+            using var loss = parallel.Step.Accumulate(batch);
+            parallel.Step.Update(Rate);
+            loss.item<float>().ShouldBe(expected.item<float>(), 1e-5f);
+        }
+        foreach (var (one, other) in plain.Model.parameters().Zip(parallel.Model.parameters()))
+            other.ShouldBeNear(one, 1e-5); // a hundredth of a step
+    }
+
+    [Fact]
+    public void Repeats_Bit_For_Bit_On_Several_Threads()
+    {
+        var options = PackedShapes.Options;
+        using var first = new Trained(options, shapes, workers: 3);
+        using var second = new Trained(options, shapes, workers: 3);
+        foreach (var run in new[] { first, second })
+        {
+            foreach (var batch in run.Batches(Steps))
+            {
+                using var owned = batch;
+                run.Step.Accumulate(batch).Dispose();
+                run.Step.Update(Rate);
+            }
+        }
+        foreach (var (one, other) in first.Model.parameters().Zip(second.Model.parameters())) other.ShouldEqual(one);
+    }
+
+    [Fact]
+    public void Sums_The_Gradients_Of_Bf16_Models_In_Fp32()
+    {
+        using var fp32 = new Trained(PackedShapes.Options, shapes, workers: 2, accumulate: 2);
+        using var bf16 = new Trained(PackedShapes.Options with { Precision = Precision.Bf16 }, shapes, workers: 2, accumulate: 2);
+        bf16.Model.parameters().ShouldAllBe(p => p.dtype == ScalarType.BFloat16);
+        var before = bf16.Optimizer.Weights.ToDictionary(w => w.Name, w => w.Value.Floats());
+        foreach (var batch in fp32.Batches(2 * Steps))
+        {
+            using var owned = batch;
+            using var expected = fp32.Step.Accumulate(batch);
+            using var loss = bf16.Step.Accumulate(batch);
+            loss.dtype.ShouldBe(ScalarType.Float32);
+            loss.item<float>().ShouldBe(expected.item<float>(), 0.02f); // bf16 has 8 bits
+        }
+        fp32.Step.Update(1e-6); // less than bf16 can tell from the weights
+        bf16.Step.Update(1e-6);
+        foreach (var (name, value) in bf16.Optimizer.Weights)
+        {
+            value.dtype.ShouldBe(ScalarType.Float32);
+            value.Floats().ShouldNotBe(before[name]);
+        }
+    }
+
+    [Fact]
+    public void Makes_No_Step_Without_Gradients()
+    {
+        using var trained = new Trained(PackedShapes.Options, shapes, workers: 2);
+        Should.Throw<InvalidOperationException>(() => trained.Step.Update(Rate)).Message.ShouldBe("There are no gradients: call Accumulate before Update.");
+        trained.Optimizer.Steps.ShouldBe(0);
+    }
+
+    private sealed class Trained : IDisposable
+    {
+        private readonly TrainingParts parts;
+        private readonly PretrainOptions options;
+
+        public Trained(PretrainOptions options, PackedShapes shapes, int workers, int accumulate = 1)
+        {
+            this.options = options with { Accumulate = accumulate };
+            parts = new TrainingParts(this.options, shapes.Images, CPU, workers);
+        }
+
+        public MaskedAutoencoder Model => parts.Model;
+
+        public AdamW Optimizer => parts.Optimizer;
+
+        public TrainingStep Step => parts.Step;
+
+        public IEnumerable<Batch> Batches(int count) =>
+            parts.Loader.Load((int[])[.. Enumerable.Range(0, count * options.BatchSize).Select(i => i % 64)], options.BatchSize, epoch: 0);
+
+        public Tensor PlainStep(Batch batch)
+        {
+            using var scope = NewDisposeScope();
+            var loss = Model.call(Step.Prepare(batch), batch.Mask);
+            loss.backward();
+            if (options.Clip is { } norm) nn.utils.clip_grad_norm_(Model.parameters(), norm);
+            Optimizer.Step(Rate);
+            return loss.detach().MoveToOuterDisposeScope();
+        }
+
+        public void Dispose() => parts.Dispose();
+    }
+}
