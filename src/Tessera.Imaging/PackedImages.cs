@@ -17,6 +17,8 @@ public sealed unsafe partial class PackedImages : IDisposable
     private readonly PackedCatalogue catalogue;
     private byte* start;
 
+    /// <param name="file">The full path.</param>
+    /// <param name="wasReused">False for what this call has just written: its checksums were computed from the file a moment ago.</param>
     private PackedImages(string file, bool wasReused)
     {
         (File, WasReused) = (file, wasReused);
@@ -29,7 +31,8 @@ public sealed unsafe partial class PackedImages : IDisposable
         start += view.PointerOffset;
         try
         {
-            PieceChecksums.Verify(header, start, file);
+            if (wasReused)
+                PieceChecksums.Verify(header, stream.SafeFileHandle, file);
             catalogue = PackedCatalogue.Parse(new ReadOnlySpan<byte>(start + header.CatalogueStart, header.CatalogueLength), header.Shape, file);
             VerifyTables();
         }

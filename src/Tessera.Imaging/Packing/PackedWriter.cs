@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Buffers.Binary;
-using System.IO.Hashing;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 
@@ -65,7 +63,7 @@ internal static class PackedWriter
         var page = new byte[PackedHeader.Size];
         header.Write(page);
         RandomAccess.Write(handle, page, 0);
-        RandomAccess.Write(handle, PieceChecksums.Compute(header, (start, length) => HashPiece(handle, start, length)), header.ChecksumsStart);
+        RandomAccess.Write(handle, PieceChecksums.Compute(header, handle), header.ChecksumsStart);
     }
 
     private static (byte[] Labels, byte[] NameEnds, byte[] Names) Tables(ImageSource source, List<int> written)
@@ -94,22 +92,6 @@ internal static class PackedWriter
         StandardDeviation = pixels.Statistics.StandardDeviation(),
         Broken = [.. pixels.Broken],
     };
-
-    private static ulong HashPiece(SafeFileHandle handle, long start, int length)
-    {
-        var buffer = ArrayPool<byte>.Shared.Rent(length);
-        try
-        {
-            var piece = buffer.AsSpan(0, length);
-            for (var filled = 0; filled < length;)
-            {
-                var read = RandomAccess.Read(handle, piece[filled..], start + filled);
-                filled += read > 0 ? read : throw new EndOfStreamException("the file became shorter while it was written");
-            }
-            return XxHash3.HashToUInt64(piece);
-        }
-        finally { ArrayPool<byte>.Shared.Return(buffer); }
-    }
 
     private static void RequireRoom(DirectoryInfo folder, string file, long needed)
     {

@@ -7,8 +7,9 @@ namespace Tessera.Imaging.Packing;
 /// <summary>Decodes a source's pictures on all cores and writes them in order, leaving broken ones out.</summary>
 /// <remarks>
 /// Workers take runs of pictures and decode each into a buffer of its own. Where a run is written depends on how many pictures of
-/// the runs before it were sound, so finished runs wait until those before them are counted; then whichever worker got
-/// there writes them. A semaphore bounds the runs under way, so memory stays at a few megabytes a core.
+/// the runs before it were sound, so finished runs wait until those before them are written. One worker writes at a time, all
+/// that is due, while the others go on decoding: the system lets only one write to a file, and the rest would wait for it,
+/// spinning. A semaphore bounds the runs under way, so memory stays at a few megabytes a core.
 /// </remarks>
 internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFileHandle file, IProgress<PackProgress>? progress) : IDisposable
 {
@@ -20,7 +21,8 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
     private readonly Lock gate = new();
     private readonly Dictionary<int, Run> finished = [];
     private int nextToTake;
-    private int nextToPlace;
+    private int nextToWrite;
+    private bool isWriting;
 
     /// <summary>Indices into the source's entries of the pictures that were written, in their order.</summary>
     public List<int> Written { get; } = [];
@@ -68,8 +70,7 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
                     slots.Release();
                     return;
                 }
-                foreach (var run in Place(number, Decode(number, stop.Token)))
-                    Write(run);
+                HandIn(number, Decode(number, stop.Token));
             }
         }
         catch
@@ -101,32 +102,40 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
         return run;
     }
 
-    /// <summary>Hands in a finished run; takes back the runs whose place is now known.</summary>
-    private List<Run> Place(int number, Run run)
+    /// <summary>Leaves a finished run to the worker that writes, or writes all that is due where no one does.</summary>
+    private void HandIn(int number, Run run)
     {
-        var placed = new List<Run>();
         lock (gate)
         {
             finished.Add(number, run);
-            while (finished.Remove(nextToPlace, out var next))
-            {
-                nextToPlace++;
-                next.Position = PackedHeader.PixelsStart + (long)Written.Count * shape.Pixels;
-                Written.AddRange(next.Sound);
-                Broken.AddRange(next.Broken);
-                Statistics.Add(next.Statistics);
-                placed.Add(next);
-                progress?.Report(new PackProgress(Written.Count + Broken.Count, source.Entries.Count, Broken.Count));
-            }
+            if (isWriting)
+                return;
+            isWriting = true;
         }
-        return placed;
+        while (TakeDue() is { } due)
+            Write(due);
+    }
+
+    private Run? TakeDue()
+    {
+        lock (gate)
+        {
+            isWriting = finished.Remove(nextToWrite, out var run);
+            nextToWrite += isWriting ? 1 : 0;
+            return run;
+        }
     }
 
     private void Write(Run run)
     {
-        RandomAccess.Write(file, run.Pixels.AsSpan(0, run.Sound.Count * shape.Pixels), run.Position);
+        var position = PackedHeader.PixelsStart + (long)Written.Count * shape.Pixels;
+        RandomAccess.Write(file, run.Pixels.AsSpan(0, run.Sound.Count * shape.Pixels), position);
         ArrayPool<byte>.Shared.Return(run.Pixels);
         slots.Release();
+        Written.AddRange(run.Sound);
+        Broken.AddRange(run.Broken);
+        Statistics.Add(run.Statistics);
+        progress?.Report(new PackProgress(Written.Count + Broken.Count, source.Entries.Count, Broken.Count));
     }
 
     private sealed class Run(byte[] pixels, ChannelSums statistics)
@@ -138,7 +147,5 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
         public List<int> Sound { get; } = [];
 
         public List<BrokenImage> Broken { get; } = [];
-
-        public long Position { get; set; }
     }
 }
