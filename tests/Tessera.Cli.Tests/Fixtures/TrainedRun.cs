@@ -19,7 +19,7 @@ public sealed class TrainedRun : IDisposable
 
     /// <summary>The smallest model on pictures of four patches: a step takes a few milliseconds.</summary>
     public static IReadOnlyList<string> Small { get; } =
-        ["--model", "vit-micro", "--image-size", "16", "--batch-size", "20", "--log-steps", "2", "--device", "cpu"];
+        ["--model", "vit-micro", "--image-size", "16", "--batch-size", "20", "--log-steps", "2", "--device", "cpu", "--precision", "fp32"];
 
     /// <summary>The pictures: 100 to train on and 10 held out.</summary>
     public static string Data => "shapes:100";

@@ -23,6 +23,7 @@ public sealed class PackedShapes : IDisposable
         Epochs = 2,
         LogSteps = 1,
         Clip = 1,
+        Precision = Precision.Fp32, // auto times the machine, and may choose anew each time
     };
 
     public void Dispose()
