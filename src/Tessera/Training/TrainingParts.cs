@@ -14,7 +14,7 @@ internal sealed class TrainingParts : IDisposable
 
     private readonly ResidentPixels? resident;
 
-    public TrainingParts(PretrainOptions options, PackedImages images, Device device)
+    public TrainingParts(PretrainOptions options, ImageSet images, Device device)
     {
         Precision = ComputePrecision.Resolve(options.Precision, device);
         ComputePrecision.Apply(Precision, device);
