@@ -5,8 +5,8 @@ namespace Tessera.Imaging;
 /// <summary>Pictures that are decoded each time they are read: for a source too large to pack.</summary>
 /// <remarks>
 /// Which pictures are broken shows only when they are read. A broken one's place is taken by the next sound picture in the source's order, of
-/// the same side of the split and beginning anew after the last: a function of the source alone, so that a resumed run equals an uninterrupted
-/// one, and what is held out is never trained on.
+/// the same side of the split (which no limit narrows) and beginning anew after the last: a function of the source alone, so that a resumed run
+/// equals an uninterrupted one, and what is held out is never trained on.
 /// </remarks>
 public sealed class StreamedImages : ImageSet
 {
