@@ -27,7 +27,7 @@ public sealed class PackedShapes : IDisposable
         Epochs = 2,
         LogSteps = 1,
         Clip = 1,
-        Precision = Precision.Fp32, // auto times the machine, and may choose anew each time
+        Precision = Precision.Fp32, // what auto finds is a matter of the machine
     };
 
     public void Dispose()
