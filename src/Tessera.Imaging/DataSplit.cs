@@ -1,8 +1,8 @@
 namespace Tessera.Imaging;
 
 /// <summary>Which pictures are trained on and which are held out; the two never share one.</summary>
-/// <param name="Train">Ascending indices into a <see cref="PackedImages"/>.</param>
-/// <param name="HeldOut">Ascending indices into a <see cref="PackedImages"/>.</param>
+/// <param name="Train">Ascending indices into a <see cref="ImageSet"/>.</param>
+/// <param name="HeldOut">Ascending indices into a <see cref="ImageSet"/>.</param>
 public sealed record DataSplit(int[] Train, int[] HeldOut)
 {
     private const int HeldOutShare = 20;
@@ -15,11 +15,13 @@ public sealed record DataSplit(int[] Train, int[] HeldOut)
     /// <param name="images">The pictures.</param>
     /// <param name="limit">How many training pictures to keep; null, or more than there are, keeps all.</param>
     /// <param name="seed">The split is a function of it, the labels and the order of the pictures: the same on every machine.</param>
-    /// <exception cref="ArgumentException">The limit is less than 1.</exception>
+    /// <exception cref="ArgumentException">The limit is less than 1, or the pictures were opened for the split of another seed.</exception>
     /// <exception cref="ImageSourceException">There is one picture only, so none can be held out.</exception>
-    public static DataSplit Of(PackedImages images, int? limit, ulong seed)
+    public static DataSplit Of(ImageSet images, int? limit, ulong seed)
     {
         ArgumentNullException.ThrowIfNull(images);
+        if (images.SplitSeed is { } own && own != seed)
+            throw new ArgumentException($"The pictures were opened for the split of seed {own}, not {seed}.", nameof(seed));
         if (images.TestStart == images.Count && images.Count < 2)
             throw new ImageSourceException(
                 $"{images.SourceLocation} has one picture that can be read: at least two are needed, one to train on and one to hold out.");

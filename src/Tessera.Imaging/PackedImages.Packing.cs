@@ -50,14 +50,18 @@ public sealed partial class PackedImages
         string source, ImageShape shape, string cacheFolder, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
     {
         var opened = ImageSource.Open(source);
-        if (opened is PackedSource packed && packed.Shape == shape)
-            return packed.Images;
+        if (Of(opened, shape) is { } packed)
+            return packed;
         using var release = opened as IDisposable;
         var file = CacheFile(opened, shape, cacheFolder);
         return TryReuse(opened, shape, file) ?? Pack(opened, shape, file, progress, cancellation);
     }
 
     internal static bool HasPackedExtension(string file) => file.EndsWith(Extension, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The pictures of a source that is a packed file of this shape; null for any other.</summary>
+    internal static PackedImages? Of(ImageSource source, ImageShape shape) =>
+        source is PackedSource packed && packed.Shape == shape ? packed.Images : null;
 
     private static PackedImages? TryReuse(ImageSource source, ImageShape shape, string file)
     {

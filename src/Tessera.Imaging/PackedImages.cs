@@ -9,7 +9,7 @@ namespace Tessera.Imaging;
 /// The format is described in <c>docs/formats.md</c>. Reading may happen on many threads at once. Spans and pointers end with
 /// <see cref="Dispose"/>: nothing may use them after it.
 /// </remarks>
-public sealed unsafe partial class PackedImages : IDisposable
+public sealed unsafe partial class PackedImages : ImageSet
 {
     private readonly MemoryMappedFile mapping;
     private readonly MemoryMappedViewAccessor view;
@@ -49,41 +49,44 @@ public sealed unsafe partial class PackedImages : IDisposable
     /// <summary>True where an existing file was taken, false where this call packed it.</summary>
     public bool WasReused { get; }
 
-    /// <summary>The shape of every picture.</summary>
-    public ImageShape Shape => header.Shape;
+    /// <inheritdoc/>
+    public override ImageShape Shape => header.Shape;
 
-    /// <summary>All pictures, test split included.</summary>
-    public int Count => header.Count;
+    /// <inheritdoc/>
+    public override int Count => header.Count;
 
-    /// <summary>The first test picture; <see cref="Count"/> where the source has no test split.</summary>
-    public int TestStart => header.TestStart;
+    /// <inheritdoc/>
+    public override int TestStart => header.TestStart;
 
-    /// <summary>See <see cref="ImageSource.Kind"/>.</summary>
-    public string SourceKind => catalogue.SourceKind;
+    /// <inheritdoc/>
+    public override string SourceKind => catalogue.SourceKind;
 
-    /// <summary>See <see cref="ImageSource.Location"/>.</summary>
-    public string SourceLocation => catalogue.SourceLocation;
+    /// <inheritdoc/>
+    public override string SourceLocation => catalogue.SourceLocation;
 
-    /// <summary>See <see cref="ImageSource.Fingerprint"/>.</summary>
-    public string Fingerprint => catalogue.Fingerprint;
+    /// <inheritdoc/>
+    public override string Fingerprint => catalogue.Fingerprint;
 
-    /// <summary>See <see cref="ImageSource.ClassNames"/>.</summary>
-    public IReadOnlyList<string> ClassNames => catalogue.ClassNames;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassNames => catalogue.ClassNames;
 
     /// <summary>See <see cref="ImageSource.ClassTitles"/>.</summary>
     public IReadOnlyList<string> ClassTitles => catalogue.ClassTitles;
 
     /// <summary>Pictures that could not be read and are not here.</summary>
-    public IReadOnlyList<BrokenImage> Broken => catalogue.Broken;
+    public override IReadOnlyList<BrokenImage> Broken => catalogue.Broken;
 
     /// <summary>Per channel over the training pictures (a twentieth held out later included), on the scale 0 to 1.</summary>
-    public IReadOnlyList<double> Mean => catalogue.Mean;
+    public override IReadOnlyList<double> Mean => catalogue.Mean;
 
     /// <summary>Per channel over the training pictures, of the population, on the scale 0 to 1.</summary>
-    public IReadOnlyList<double> StandardDeviation => catalogue.StandardDeviation;
+    public override IReadOnlyList<double> StandardDeviation => catalogue.StandardDeviation;
 
-    /// <summary>(Count): an index into <see cref="ClassNames"/>, or -1.</summary>
-    public ReadOnlySpan<int> Labels => new(Start + header.LabelsStart, Count);
+    /// <inheritdoc/>
+    public override ReadOnlySpan<int> Labels => new(Start + header.LabelsStart, Count);
+
+    /// <summary>False: they were decoded when they were packed.</summary>
+    public override bool DecodesWhenRead => false;
 
     /// <summary>(Count, C, H, W) bytes: all pictures, one after the other.</summary>
     public byte* PixelData => Start + PackedHeader.PixelsStart;
@@ -93,6 +96,9 @@ public sealed unsafe partial class PackedImages : IDisposable
     /// <summary>(C, H, W) bytes of one picture, straight from the memory map.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
     public ReadOnlySpan<byte> Pixels(int index) => new(PixelData + (long)Checked(index) * Shape.Pixels, Shape.Pixels);
+
+    /// <inheritdoc/>
+    public override void Read(int index, Span<byte> planar) => Pixels(index).CopyTo(planar);
 
     /// <summary>The picture's name in its source.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
@@ -104,7 +110,7 @@ public sealed unsafe partial class PackedImages : IDisposable
     }
 
     /// <summary>Unmaps the file.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
         if (start is null)
             return;

@@ -29,4 +29,7 @@ public enum RandomPurpose : uint
 
     /// <summary>The knots of a shape's noise texture.</summary>
     Texture = 9,
+
+    /// <summary>Which training pictures mean and deviation are measured on where not all are read.</summary>
+    Statistics = 10,
 }

@@ -21,14 +21,16 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
         Pretrain(folder.Path).ShouldFail(1, $"{folder.Path} holds no pictures (jpg, jpeg, png, webp, bmp, gif): name the folder that holds them.");
     }
 
-    [Fact]
-    public void A_Folder_Of_Broken_Pictures()
+    [Theory]
+    [InlineData()]
+    [InlineData("--no-pack")]
+    public void A_Folder_Of_Broken_Pictures(params string[] more)
     {
         var pictures = folder.Folder("pictures");
         folder.Write("pictures/a.jpg", "no picture");
         folder.Write("pictures/b.png", "");
 
-        Pretrain(pictures).ShouldFail(
+        Pretrain(pictures, output: null, more).ShouldFail(
             1, $"Not one of the 2 training pictures of {pictures} can be read: a.jpg is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF); b.png is empty.");
     }
 
@@ -127,6 +129,6 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
         outcome.Error.ShouldContain("   at Tessera.");
     }
 
-    private Outcome Pretrain(string data, string? output = null) => CommandLine.Run(
-        ["pretrain", "--data", data, "--out", output ?? folder["run"], "--cache", run.Cache, .. TrainedRun.Small, "--epochs", "1"]);
+    private Outcome Pretrain(string data, string? output = null, params string[] more) => CommandLine.Run(
+        ["pretrain", "--data", data, "--out", output ?? folder["run"], "--cache", run.Cache, .. TrainedRun.Small, "--epochs", "1", .. more]);
 }

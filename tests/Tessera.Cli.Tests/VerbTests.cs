@@ -84,6 +84,53 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Pretrain_Without_Packing_Gives_The_Model_That_Packing_Gives_And_Packs_Nothing()
+    {
+        string[] arguments = ["pretrain", "--data", TrainedRun.Data, "--out", folder["run"], "--cache", folder["cache"], "--no-pack"];
+
+        var outcome = CommandLine.Run([.. arguments, .. TrainedRun.Small, "--epochs", "2"]).ShouldBeDone();
+        var resumed = CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--no-pack").ShouldBeDone();
+
+        File.ReadAllBytes(folder["run/model.safetensors"]).ShouldBe(File.ReadAllBytes(Path.Join(run.Folder, "model.safetensors")));
+        outcome.Error.ShouldContain("shapes: 100 training and 10 held-out pictures of shapes:100 (decoded as they are needed)\n");
+        outcome.Error.ShouldContain("measuring: 100 of 100\n");
+        File.ReadAllText(folder["run/options.json"]).ShouldContain("\"noPack\": true");
+        resumed.Error.ShouldContain("(decoded as they are needed)\n"); // the run's own option
+        resumed.Error.ShouldContain("going on from step 10\n");
+        Directory.Exists(folder["cache"]).ShouldBeFalse();
+        CommandLine.Run("pretrain", "--resume", run.Folder, "--no-pack").LastError.ShouldContain("--no-pack differs from them");
+    }
+
+    [Fact]
+    public void Pretrain_Without_Packing_Names_Broken_Pictures_Once_And_Ends_Well()
+    {
+        var pictures = folder.Folder("pictures");
+        foreach (var place in new[] { "train/all", "val/all" }) Pictures.Mixed(folder.Folder($"pictures/{place}"));
+        folder.Write("pictures/train/all/words.jpg", "words");
+        folder.Write("pictures/val/all/words.jpg", "words");
+
+        var outcome = CommandLine.Run(
+            ["pretrain", "--data", pictures, "--out", folder["run"], "--no-pack", .. TrainedRun.Small, "--epochs", "2", "--json"]).ShouldBeDone();
+
+        const string Reason = "is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF)";
+        outcome.Error.ShouldContain($"1 broken picture left out:\n  train/all/words.jpg {Reason}\n"); // found as the pictures are measured
+        outcome.Error.Split($"val/all/words.jpg {Reason}: another picture stands in for it\n").Length.ShouldBe(2); // found on the way
+        Json(outcome).GetProperty("broken").EnumerateArray().Select(b => b.GetProperty("name").GetString())
+            .ShouldBe(["train/all/words.jpg", "val/all/words.jpg"]);
+    }
+
+    [Fact]
+    public void Pretrain_Without_Packing_Uses_A_Packed_File_As_It_Is()
+    {
+        CommandLine.Run("data", "pack", TrainedRun.Data, "--image-size", "16", "-o", folder["s.tessera"]).ShouldBeDone();
+
+        var outcome = CommandLine.Run(
+            ["pretrain", "--data", folder["s.tessera"], "--out", folder["run"], "--no-pack", .. TrainedRun.Small, "--epochs", "1"]).ShouldBeDone();
+
+        outcome.Error.ShouldContain($"(packed before: {folder["s.tessera"]})\n");
+    }
+
+    [Fact]
     public void Resuming_A_Finished_Run_Says_What_Came_Out()
     {
         var copy = run.CopyTo(folder);

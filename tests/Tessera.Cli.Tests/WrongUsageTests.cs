@@ -25,6 +25,7 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
     [InlineData("pretrain --mask-ratio 1", "The mask ratio is 1: it must be above 0 and below 1.")]
     [InlineData("pretrain --image-size 64x90", "The image width 90 is not a multiple of the patch size 8: the nearest that work are 88 and 96.")]
     [InlineData("pretrain --epochs 0 --mask-ratio NaN", "The mask ratio is NaN: it must be above 0 and below 1; the number of epochs is 0: it must be at least 1.")]
+    [InlineData("pretrain --no-pack --data-on-device yes --epochs 0", "The number of epochs is 0: it must be at least 1; pictures that are not packed cannot be put on the device: leave out --no-pack, or use --data-on-device auto.")]
     [InlineData("pretrain --device gpu", "There is no device 'gpu': choose auto, cpu, cuda or cuda:N.")]
     [InlineData("data fetch everything", "Argument 'everything' not recognized. Must be one of: 'tiny-imagenet' See tessera data fetch --help.")]
     [InlineData("data fetch tiny-imagenet --address ftp://x/y", "--address is 'ftp://x/y': write an address that begins with http:// or https://.")]

@@ -54,7 +54,7 @@ internal static class DataCommand
             var shape = Shape(parsed.GetValue(size) ?? "64", parsed.GetValue(channels) ?? 3);
             var opened = ImageSource.Open(parsed.GetValue(source)!);
             using var release = opened as IDisposable;
-            using var images = ProgressBar.Pack(terminal, progress => PackedImages.Pack(opened, shape, file, progress, signals.Token));
+            using var images = ProgressBar.Open(terminal, progress => PackedImages.Pack(opened, shape, file, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
             var (training, test) = (images.TestStart, images.Count - images.TestStart);
             terminal.Say($"{training} pictures for training, {test} for testing, {images.ClassNames.Count} classes: {images.File}");

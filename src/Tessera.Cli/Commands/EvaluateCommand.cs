@@ -43,7 +43,7 @@ internal static class EvaluateCommand
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var encoder = loaded.Description.Architecture.Encoder;
             var sampler = masks.Sampler(parsed, loaded.Description);
-            using var images = ProgressBar.Pack(terminal, progress => PackedImages.OpenOrPack(parsed.GetValue(data)!,
+            using var images = ProgressBar.Open(terminal, progress => PackedImages.OpenOrPack(parsed.GetValue(data)!,
                 new ImageShape(encoder.Channels, encoder.ImageHeight, encoder.ImageWidth), parsed.GetValue(cache)!, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
 

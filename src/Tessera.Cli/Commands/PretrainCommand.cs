@@ -62,13 +62,12 @@ internal static class PretrainCommand
         var device = ComputeDevice.Resolve(options.Device);
         options = options with { Precision = ComputePrecision.Resolve(options.Precision, device) }; // a resumed run computes alike
         using var signals = new InterruptSignals(terminal);
-        var (height, width) = options.Size;
-        using var images = ProgressBar.Pack(terminal, progress =>
-            PackedImages.OpenOrPack(options.Data, new ImageShape(options.Channels, height, width), cache, progress, signals.Token));
+        using var images = ProgressBar.Open(
+            terminal, progress => Pretraining.OpenImages(options, cache, progress, signals.Token), options.NoPack ? "measuring" : "packing");
         var split = Pretraining.CheckedSplit(options, images);
-        var packed = $"{(images.WasReused ? "packed before" : "packed")}: {images.File}";
+        var where = images is PackedImages packed ? $"{(packed.WasReused ? "packed before" : "packed")}: {packed.File}" : "decoded as they are needed";
         terminal.Note(
-            $"{images.SourceKind}: {split.Train.Length} training and {split.HeldOut.Length} held-out pictures of {images.SourceLocation} ({packed})");
+            $"{images.SourceKind}: {split.Train.Length} training and {split.HeldOut.Length} held-out pictures of {images.SourceLocation} ({where})");
         BrokenPictures.Tell(terminal, images.Broken);
 
         var run = directory(options);

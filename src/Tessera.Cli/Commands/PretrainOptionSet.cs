@@ -43,6 +43,7 @@ internal sealed class PretrainOptionSet
         Add("--seed", "N", "Everything random is a function of this", o => o.Seed, (o, v) => o with { Seed = v });
         Add("--device", "D", "auto, cpu, cuda or cuda:N", o => o.Device, (o, v) => o with { Device = v });
         AddWord("--precision", "Number format of the step", o => o.Precision, (o, v) => o with { Precision = v });
+        AddFlag("--no-pack", "Decode pictures each time they are needed, for a folder too large to pack; a .tessera file of the size is used as it is [default: pack once]", o => o with { NoPack = true });
         AddWord("--data-on-device", "Whether all pictures are put into a GPU's memory", o => o.DataOnDevice, (o, v) => o with { DataOnDevice = v });
         Add("--limit", "N", "A seeded, class-balanced subset of so many training pictures", o => o.Limit, (o, v) => o with { Limit = v }, "all");
         Add("--evaluate-limit", "N", "Held-out pictures restored after each epoch", o => o.EvaluateLimit, (o, v) => o with { EvaluateLimit = v }, "all");

@@ -17,9 +17,9 @@ internal static class ProgressBar
             task => work(new BarReport(task, title)));
     }
 
-    /// <summary>Packs pictures, or opens them where that was done before.</summary>
-    public static PackedImages Pack(Terminal terminal, Func<IProgress<PackProgress>, PackedImages> pack) =>
-        While(terminal, "packing", progress => pack(new Relay<PackProgress>(p =>
+    /// <summary>Packs pictures, or opens them where that was done before; or reads some to measure them.</summary>
+    public static T Open<T>(Terminal terminal, Func<IProgress<PackProgress>, T> open, string title = "packing") where T : ImageSet =>
+        While(terminal, title, progress => open(new Relay<PackProgress>(p =>
             progress.Report((p.Done, p.Total, p.Broken == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{p.Broken} broken"))))));
 
     private sealed class BarReport(ProgressTask task, string title) : IProgress<(long Done, long Total, string Words)>

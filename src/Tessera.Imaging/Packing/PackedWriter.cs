@@ -50,7 +50,7 @@ internal static class PackedWriter
         var written = pixels.Written;
         var testStart = written.FindIndex(index => source.Entries[index].IsTest) is var first and >= 0 ? first : written.Count;
         if (testStart == 0)
-            throw NothingLeft(source, pixels.Broken);
+            throw ImageSourceException.NothingLeft(source.Location, "training", source.Entries.Count(entry => !entry.IsTest), pixels.Broken);
 
         var (labels, nameEnds, names) = Tables(source, written);
         var catalogue = Catalogue(source, pixels).ToJson();
@@ -99,16 +99,6 @@ internal static class PackedWriter
         if (free < needed)
             throw new PackingException(
                 $"{file} takes {Megabytes(needed)} and its disk has {Megabytes(free)} left: free some, or choose another folder.");
-    }
-
-    private static ImageSourceException NothingLeft(ImageSource source, List<BrokenImage> broken)
-    {
-        var training = source.Entries.Count(entry => !entry.IsTest);
-        if (training == 0)
-            return new ImageSourceException($"{source.Location} has test pictures and none to train on.");
-        var first = string.Join("; ", broken.Take(3).Select(image => $"{image.Name} {image.Reason}"));
-        return new ImageSourceException(
-            $"Not one of the {training} training pictures of {source.Location} can be read: {first}{(broken.Count > 3 ? "; …" : "")}.");
     }
 
     private static void Remove(SafeFileHandle? handle, string partial)

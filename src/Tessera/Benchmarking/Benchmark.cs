@@ -1,5 +1,6 @@
 using Tessera.Imaging;
 using Tessera.Runtime;
+using Tessera.Training;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
@@ -16,7 +17,7 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
 
     /// <summary>Measures. The order matters: what a user waits for comes first and cold, memory before anything large is allocated.</summary>
     /// <param name="cancellation">Ends the benchmark after the step under way; nothing is left behind.</param>
-    /// <exception cref="Training.PretrainOptionsException">The options cannot be run; every fault is named.</exception>
+    /// <exception cref="PretrainOptionsException">The options cannot be run; every fault is named.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     /// <exception cref="ImagingException">The pictures cannot be read or packed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -35,7 +36,7 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
         if ((options.Parts & NeedTraining) == 0) return report with { Machine = Machine(Peaks(clock, device, []), clock, device) };
 
         using var folder = new TemporaryFolder();
-        using var images = Open(folder, cancellation);
+        using var images = Pretraining.OpenImages(options.Pretraining, options.CacheFolder ?? folder.Path, progress: null, cancellation);
         var pictures = ColdStart.Age();
         using var training = new StepUnderTest(options.Pretraining, images, device);
         var model = ColdStart.Age();
@@ -44,12 +45,12 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
         if (Wants(BenchmarkParts.Machine)) report = report with { Machine = Machine(peaks, clock, device) };
         report = Training(report, images, training, peaks, clock, device, loss, folder);
         return Wants(BenchmarkParts.Step)
-            ? report with { StartUp = new StartUpReport(pictures, model, firstStep, Packed: !images.WasReused), Memory = memory }
+            ? report with { StartUp = new StartUpReport(pictures, model, firstStep, Packed: images is PackedImages { WasReused: false }), Memory = memory }
             : report;
     }
 
     private BenchmarkReport Training(
-        BenchmarkReport report, PackedImages images, StepUnderTest training, PeakRounds peaks, RoundClock clock, Device device,
+        BenchmarkReport report, ImageSet images, StepUnderTest training, PeakRounds peaks, RoundClock clock, Device device,
         double firstLoss, TemporaryFolder folder)
     {
         if ((options.Parts & (BenchmarkParts.Step | BenchmarkParts.Loader)) != 0)
@@ -81,13 +82,6 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
         }));
 
         void Copy() => target.copy_(source);
-    }
-
-    private PackedImages Open(TemporaryFolder folder, CancellationToken cancellation)
-    {
-        var (height, width) = options.Pretraining.Size;
-        return PackedImages.OpenOrPack(options.Pretraining.Data, new ImageShape(options.Pretraining.Channels, height, width),
-            options.CacheFolder ?? folder.Path, progress: null, cancellation);
     }
 
     private PeakRounds Peaks(RoundClock clock, Device device, IReadOnlyList<MatrixShape> ofModel) => new(clock, device, options, ofModel);

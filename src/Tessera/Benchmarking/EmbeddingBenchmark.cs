@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Tessera.Benchmarking;
 
 /// <summary>Measures the encoder's forward pass over whole pictures.</summary>
-internal sealed class EmbeddingBenchmark(PackedImages images, StepUnderTest training, RoundClock clock, Device device, BenchmarkOptions options)
+internal sealed class EmbeddingBenchmark(ImageSet images, StepUnderTest training, RoundClock clock, Device device, BenchmarkOptions options)
 {
     public EmbeddingReport Run(PeakRounds peaks, Action<string, int> begins)
     {
@@ -33,7 +33,7 @@ internal sealed class EmbeddingBenchmark(PackedImages images, StepUnderTest trai
         var shape = images.Shape;
         var pixels = empty(batch, shape.Channels, shape.Height, shape.Width, ScalarType.Byte).DetachFromDisposeScope();
         var target = pixels.bytes;
-        for (var i = 0; i < batch; i++) images.Pixels(i).CopyTo(target[(i * shape.Pixels)..]);
+        for (var i = 0; i < batch; i++) images.Read(i, target[(i * shape.Pixels)..]);
         return pixels;
     }
 }

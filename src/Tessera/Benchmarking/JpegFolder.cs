@@ -4,20 +4,22 @@ using Tessera.Imaging;
 
 namespace Tessera.Benchmarking;
 
-/// <summary>Writes packed pictures as JPEG files, for want of a folder that holds some.</summary>
+/// <summary>Writes pictures as JPEG files, for want of a folder that holds some.</summary>
 internal static class JpegFolder
 {
     private const int Quality = 90; // Tiny-ImageNet's files are of about this one
 
-    /// <summary>Writes so many of the pictures, at the size they are packed at.</summary>
-    public static void Write(PackedImages images, int count, string folder, CancellationToken cancellation)
+    /// <summary>Writes so many of the pictures, at the size they have.</summary>
+    public static void Write(ImageSet images, int count, string folder, CancellationToken cancellation)
     {
         Directory.CreateDirectory(folder);
         Parallel.For(0, Math.Min(count, images.Count), new ParallelOptions { CancellationToken = cancellation }, i =>
         {
             var (channels, height, width) = images.Shape;
             using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque));
-            Interleave(images.Pixels(i), channels, height * width, MemoryMarshal.Cast<byte, uint>(bitmap.GetPixelSpan()));
+            var planar = new byte[images.Shape.Pixels];
+            images.Read(i, planar);
+            Interleave(planar, channels, height * width, MemoryMarshal.Cast<byte, uint>(bitmap.GetPixelSpan()));
             using var jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, Quality);
             using var file = File.Create(Path.Combine(folder, $"{i:D6}.jpg"));
             jpeg.SaveTo(file);

@@ -4,7 +4,7 @@ namespace Tessera.Benchmarking;
 
 /// <summary>Measures the way of the data up to the training step.</summary>
 internal sealed class LoaderBenchmark(
-    PackedImages images, StepUnderTest training, RoundClock clock, BenchmarkOptions options, TemporaryFolder folder)
+    ImageSet images, StepUnderTest training, RoundClock clock, BenchmarkOptions options, TemporaryFolder folder)
 {
     private const int StepsPerCall = 16; // a new loader each call, and enough batches that its start does not show
 
@@ -16,7 +16,7 @@ internal sealed class LoaderBenchmark(
         var decoded = 0;
         var decoding = Rounds("from files", begins, 1, () => decoded = Decode(subset)).Times(decoded);
         var packing = Rounds("packing", begins, 1, () => Pack(subset)).Times(subset.Entries.Count);
-        var batches = Rounds("from a packed file", begins, StepsPerCall * options.Pretraining.EffectiveBatch, Load);
+        var batches = Rounds("the loader alone", begins, StepsPerCall * options.Pretraining.EffectiveBatch, Load);
         return new LoaderReport(decoding, what, packing, batches, endToEnd);
     }
 
@@ -36,7 +36,7 @@ internal sealed class LoaderBenchmark(
             return (ImageSource.Open(options.Pretraining.Data), "the source's own files");
         var jpegs = folder.Entry("jpegs");
         JpegFolder.Write(images, options.DrawnJpegs, jpegs, clock.Cancellation);
-        return (ImageSource.Open(jpegs), $"JPEGs of {images.Shape}, written from the packed pictures");
+        return (ImageSource.Open(jpegs), $"JPEGs of {images.Shape}, written from the {(images.DecodesWhenRead ? "source's" : "packed")} pictures");
     }
 
     private int Decode(ImageSource source)

@@ -35,7 +35,7 @@ internal sealed class StepBenchmark : IDisposable
             Measurement.Of(products), Measurement.Of(shares), firstLoss, Breakdown(begins));
     }
 
-    /// <summary>Steps on batches from the packed file, images/s.</summary>
+    /// <summary>Steps on batches from the loader, images/s.</summary>
     public Measurement EndToEnd(Action<string, int> begins) => Measurement.Of(Enumerable.Range(1, options.Rounds).Select(round =>
     {
         begins("end to end", round);

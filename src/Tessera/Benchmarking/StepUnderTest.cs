@@ -17,7 +17,7 @@ internal sealed class StepUnderTest : IDisposable
     private readonly TrainingParts parts;
     private readonly Device device;
 
-    public StepUnderTest(PretrainOptions options, PackedImages images, Device device)
+    public StepUnderTest(PretrainOptions options, ImageSet images, Device device)
     {
         (this.options, this.device) = (options, device);
         pictures = Pretraining.CheckedSplit(options, images).Train;

@@ -12,7 +12,7 @@ public static class ReconstructionEvaluation
     /// <summary>Restores the pictures and compares.</summary>
     /// <param name="model">The model, on its device.</param>
     /// <param name="normalization">How its pictures are standardised.</param>
-    /// <param name="images">Packed pictures of the model's size.</param>
+    /// <param name="images">Pictures of the model's size.</param>
     /// <param name="pictures">Which of them.</param>
     /// <param name="masks">Draws the masks, those of epoch 0: the same for every model.</param>
     /// <param name="batchSize">Pictures a forward pass.</param>
@@ -21,7 +21,7 @@ public static class ReconstructionEvaluation
     /// <param name="cancellation">Ends the evaluation early.</param>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static ReconstructionReport Run(
-        MaskedAutoencoder model, PixelNormalization normalization, PackedImages images, ReadOnlyMemory<int> pictures, MaskSampler masks,
+        MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, MaskSampler masks,
         int batchSize, Device device, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
         var encoder = model.Options.Encoder;

@@ -13,10 +13,10 @@ public static class ReconstructionFigure
 {
     private const int WantedCellSide = 128; // small pictures are enlarged to about this many pixels
 
-    /// <summary>Restores packed pictures and writes the figure.</summary>
+    /// <summary>Restores pictures of a set and writes the figure.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(
-        string file, MaskedAutoencoder model, PixelNormalization normalization, PackedImages images, int[] pictures, MaskSampler masks, Device device)
+        string file, MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, int[] pictures, MaskSampler masks, Device device)
     {
         using var quiet = inference_mode();
         foreach (var batch in new BatchLoader(images, masks).Load(pictures, pictures.Length, epoch: 0))

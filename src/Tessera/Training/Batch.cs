@@ -7,7 +7,7 @@ namespace Tessera.Training;
 /// <param name="Images">(B, C, H, W) uint8, or null where the pixels are on the device already (<see cref="ResidentPixels"/>)</param>
 /// <param name="Crops">(B, 5) float32, or null where pictures are taken whole</param>
 /// <param name="Mask">Which patches are hidden.</param>
-/// <param name="Pictures">(B) int64: the pictures' indices in their data set.</param>
+/// <param name="Pictures">(B) int64: the pictures' indices in their data set (that of a broken picture where another stands in for it).</param>
 public sealed record Batch(Tensor? Images, Tensor? Crops, PatchMask Mask, Tensor Pictures) : IDisposable
 {
     /// <summary>Number of pictures B.</summary>

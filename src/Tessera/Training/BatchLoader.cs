@@ -5,14 +5,18 @@ using static TorchSharp.torch;
 
 namespace Tessera.Training;
 
-/// <summary>Makes batches from packed pictures on a thread of its own, a few ahead of their use.</summary>
-/// <param name="images">The packed pictures; pixels go straight from the map into a batch.</param>
+/// <summary>Makes batches of pictures on a thread of its own, a few ahead of their use; where pictures must be decoded, on all cores.</summary>
+/// <param name="images">The pictures; their pixels go straight into a batch.</param>
 /// <param name="masks">Draws the masks.</param>
 /// <param name="augmentation">Draws the crops; null takes pictures whole.</param>
 /// <param name="withPixels">False leaves the pixels out, which are on the device already.</param>
 /// <param name="pinned">Whether batches lie in memory from which a GPU fetches them by itself.</param>
+/// <remarks>
+/// A few batches at most are under way, so memory is bounded. Decoding, the cores work on all of these at once, so none idles while a batch's last
+/// picture is decoded. Batches come in their order and hold the same bytes, whatever thread was faster.
+/// </remarks>
 public sealed class BatchLoader(
-    PackedImages images, MaskSampler masks, Augmentation? augmentation = null, bool withPixels = true, bool pinned = false)
+    ImageSet images, MaskSampler masks, Augmentation? augmentation = null, bool withPixels = true, bool pinned = false)
 {
     private const int Ahead = 3; // enough to hide a slow batch, and small beside the model
 
@@ -33,44 +37,44 @@ public sealed class BatchLoader(
     }
 
     /// <summary>The pictures in the given order, in batches; the last may be smaller.</summary>
-    /// <param name="pictures">Indices into the packed pictures.</param>
+    /// <param name="pictures">Indices into the pictures.</param>
     /// <param name="batchSize">Pictures a batch.</param>
     /// <param name="epoch">The epoch, for crops and masks.</param>
-    /// <returns>Batches that the caller disposes. Leaving the loop early stops the thread.</returns>
+    /// <returns>Batches that the caller disposes. Leaving the loop early stops the threads.</returns>
     public IEnumerable<Batch> Load(ReadOnlyMemory<int> pictures, int batchSize, int epoch)
     {
-        using var queue = new BlockingCollection<Batch>(Ahead);
+        using var queue = new BlockingCollection<Task<Batch>>(Ahead);
         using var stop = new CancellationTokenSource();
         var filling = Task.Factory.StartNew(
             () => Fill(queue, pictures, batchSize, epoch, stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
-            foreach (var batch in queue.GetConsumingEnumerable()) yield return batch;
+            foreach (var batch in queue.GetConsumingEnumerable()) yield return batch.GetAwaiter().GetResult();
             filling.GetAwaiter().GetResult();
         }
         finally
         {
             stop.Cancel();
             filling.ContinueWith(_ => { }, TaskScheduler.Default).Wait(); // its fault, if any, was thrown above
-            while (queue.TryTake(out var unused)) unused.Dispose();
+            while (queue.TryTake(out var unused)) Discard(unused);
         }
     }
 
-    private void Fill(BlockingCollection<Batch> queue, ReadOnlyMemory<int> pictures, int batchSize, int epoch, CancellationToken stop)
+    private void Fill(BlockingCollection<Task<Batch>> queue, ReadOnlyMemory<int> pictures, int batchSize, int epoch, CancellationToken stop)
     {
         try
         {
             for (var start = 0; start < pictures.Length; start += batchSize)
             {
                 var chosen = pictures.Span[start..Math.Min(start + batchSize, pictures.Length)].ToArray();
-                var batch = Make(chosen, epoch);
+                var batch = Make(chosen, epoch, stop);
                 try
                 {
                     queue.Add(batch, stop);
                 }
                 catch (OperationCanceledException)
                 {
-                    batch.Dispose();
+                    Discard(batch);
                     return;
                 }
             }
@@ -81,7 +85,34 @@ public sealed class BatchLoader(
         }
     }
 
-    private Batch Make(int[] pictures, int epoch)
+    /// <summary>Waits until no thread works on a batch any more, and frees it.</summary>
+    private static void Discard(Task<Batch> batch) => batch.ContinueWith(made =>
+    {
+        if (made.IsCompletedSuccessfully) made.Result.Dispose();
+        else _ = made.Exception; // nobody waits for this batch, so its fault is nobody's
+    }, TaskScheduler.Default).Wait();
+
+    private async Task<Batch> Make(int[] pictures, int epoch, CancellationToken stop)
+    {
+        var batch = Draw(pictures, epoch);
+        try
+        {
+            if (batch.Images is { } pixels)
+            {
+                if (images.DecodesWhenRead) await Decode(pictures, pixels, stop).ConfigureAwait(false);
+                else Copy(pictures, pixels);
+            }
+        }
+        catch
+        {
+            batch.Dispose();
+            throw;
+        }
+        return pinned ? batch.Pin() : batch;
+    }
+
+    /// <summary>A batch with everything random, and with room for its pixels.</summary>
+    private Batch Draw(int[] pictures, int epoch)
     {
         Tensor? crops = null;
         if (augmentation is not null)
@@ -91,16 +122,25 @@ public sealed class BatchLoader(
             crops = tensor(drawn, [pictures.Length, Augmentation.CropValues]);
         }
         var indices = tensor(Array.ConvertAll(pictures, p => (long)p));
-        var batch = new Batch(withPixels ? Pixels(pictures) : null, crops, masks.Draw(pictures, epoch), indices);
-        return pinned ? batch.Pin() : batch;
+        var (channels, height, width) = images.Shape;
+        var pixels = withPixels ? empty(pictures.Length, channels, height, width, ScalarType.Byte) : null;
+        return new Batch(pixels, crops, masks.Draw(pictures, epoch), indices);
     }
 
-    private Tensor Pixels(int[] pictures)
+    private void Copy(int[] pictures, Tensor pixels)
     {
-        var shape = images.Shape;
-        var pixels = empty(pictures.Length, shape.Channels, shape.Height, shape.Width, ScalarType.Byte);
         var target = pixels.bytes;
-        for (var i = 0; i < pictures.Length; i++) images.Pixels(pictures[i]).CopyTo(target[(i * shape.Pixels)..]);
-        return pixels;
+        var length = images.Shape.Pixels;
+        for (var i = 0; i < pictures.Length; i++) images.Read(pictures[i], target.Slice(i * length, length));
+    }
+
+    private Task Decode(int[] pictures, Tensor pixels, CancellationToken stop)
+    {
+        var length = images.Shape.Pixels;
+        return Parallel.ForAsync(0, pictures.Length, stop, (i, _) =>
+        {
+            images.Read(pictures[i], pixels.bytes.Slice(i * length, length));
+            return ValueTask.CompletedTask;
+        });
     }
 }

@@ -95,6 +95,12 @@ public sealed record PretrainOptions
     /// <summary>Number format of the step. What auto finds is written into the run's options, so that a resumed run computes alike.</summary>
     public Precision Precision { get; init; } = Precision.Auto;
 
+    /// <summary>
+    /// Whether pictures are decoded each time they are needed, for a folder too large to pack. Packing is the default: it decodes once, and each
+    /// epoch after that costs no decoding. A .tessera file of the right size is used as it is.
+    /// </summary>
+    public bool NoPack { get; init; }
+
     /// <summary>Whether all packed pictures are put into a GPU's memory.</summary>
     public DataOnDevice DataOnDevice { get; init; } = DataOnDevice.Auto;
 
@@ -191,7 +197,7 @@ public sealed record PretrainOptions
     }
 
     private IEnumerable<string> Faults() =>
-        SizeAndModelFaults().Concat(ToAugmentation().Faults()).Concat(ScheduleFaults());
+        SizeAndModelFaults().Concat(ToAugmentation().Faults()).Concat(ScheduleFaults()).Concat(DataFaults());
 
     private IEnumerable<string> SizeAndModelFaults()
     {
@@ -223,5 +229,11 @@ public sealed record PretrainOptions
         if (!(LearningRate > 0) || double.IsInfinity(LearningRate)) yield return $"the learning rate is {LearningRate}: it must be above 0";
         if (Clip is { } clip && !(clip > 0)) yield return $"the clipping norm is {clip}: it must be above 0";
         if (WarmupEpochs > Epochs) yield return $"the warm-up of {WarmupEpochs} epochs is longer than the run of {Epochs}";
+    }
+
+    private IEnumerable<string> DataFaults()
+    {
+        if (NoPack && DataOnDevice == DataOnDevice.Yes)
+            yield return "pictures that are not packed cannot be put on the device: leave out --no-pack, or use --data-on-device auto";
     }
 }

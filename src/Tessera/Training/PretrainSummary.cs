@@ -6,9 +6,9 @@ namespace Tessera.Training;
 /// <summary>What came out of a run, as <c>summary.json</c> holds it.</summary>
 /// <param name="Folder">The run directory.</param>
 /// <param name="Data">What the pictures are.</param>
-/// <param name="TrainingPictures">Pictures trained on.</param>
+/// <param name="TrainingPictures">Pictures trained on; of a stream, the broken ones' stand-ins counted for them.</param>
 /// <param name="HeldOutPictures">Pictures evaluated on, which training never saw.</param>
-/// <param name="Broken">Pictures that could not be read and were left out, and why.</param>
+/// <param name="Broken">Pictures that could not be read and were left out, and why; of a stream, those that this process met.</param>
 /// <param name="Parameters">Learned values of the whole model.</param>
 /// <param name="EncoderParameters">Learned values of the encoder.</param>
 /// <param name="Epochs">Epochs made.</param>

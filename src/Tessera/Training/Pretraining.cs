@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Tessera.Training;
 
-/// <summary>Pretrains a masked autoencoder on packed pictures, in a run directory.</summary>
+/// <summary>Pretrains a masked autoencoder on pictures, in a run directory.</summary>
 /// <remarks>
 /// A run is a function of its options and pictures. It can be stopped at any instant and resumed from its last checkpoint, and then
 /// ends with the same weights, bit for bit, as a run that was never stopped (on one machine and device, with one number of threads).
@@ -17,7 +17,8 @@ public sealed partial class Pretraining : IDisposable
 {
     private readonly RunDirectory run;
     private readonly PretrainOptions options;
-    private readonly PackedImages images;
+    private readonly ImageSet images;
+    private readonly HashSet<BrokenImage> toldBroken;
     private readonly IProgress<PretrainProgress>? progress;
     private readonly ILogger logger;
 
@@ -38,18 +39,19 @@ public sealed partial class Pretraining : IDisposable
     /// <summary>Prepares a run, and brings it to its newest checkpoint where it has one.</summary>
     /// <param name="run">Its directory, new or begun.</param>
     /// <param name="options">Its options.</param>
-    /// <param name="images">Its pictures, packed at the options' size.</param>
+    /// <param name="images">Its pictures, at the options' size; the caller has named those that are known to be broken.</param>
     /// <param name="progress">Told after each step, on the training thread.</param>
     /// <param name="logger">Told what happens, in words.</param>
     /// <exception cref="PretrainOptionsException">The options cannot be run on these pictures; every fault is named.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     /// <exception cref="RunDirectoryException">A checkpoint is damaged, or a file cannot be written.</exception>
     public Pretraining(
-        RunDirectory run, PretrainOptions options, PackedImages images, IProgress<PretrainProgress>? progress = null, ILogger? logger = null)
+        RunDirectory run, PretrainOptions options, ImageSet images, IProgress<PretrainProgress>? progress = null, ILogger? logger = null)
     {
         (this.run, this.options, this.images, this.progress) = (run, options, images, progress);
         this.logger = logger ?? NullLogger.Instance;
         split = CheckedSplit(options, images);
+        toldBroken = [.. images.Broken];
         evaluated = BatchLoader.Subset(split.HeldOut, options.EvaluateLimit, options.Seed);
         stepsPerEpoch = split.Train.Length / options.EffectiveBatch;
 
@@ -67,16 +69,32 @@ public sealed partial class Pretraining : IDisposable
     /// <summary>Optimiser steps made so far.</summary>
     public long Step => step;
 
+    /// <summary>Opens the pictures that options ask for: packed, now or before, or to be decoded as they are needed.</summary>
+    /// <param name="options">The options, validated.</param>
+    /// <param name="cacheFolder">Where packed files are kept.</param>
+    /// <param name="progress">Told as pictures are packed or measured, from several threads, one at a time.</param>
+    /// <param name="cancellation">Stops that.</param>
+    /// <exception cref="ImagingException">The pictures cannot be read or packed.</exception>
+    public static ImageSet OpenImages(
+        PretrainOptions options, string cacheFolder, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        var (height, width) = options.Size;
+        var shape = new ImageShape(options.Channels, height, width);
+        return options.NoPack
+            ? StreamedImages.Open(options.Data, shape, options.Seed, progress, cancellation)
+            : PackedImages.OpenOrPack(options.Data, shape, cacheFolder, progress, cancellation);
+    }
+
     /// <summary>Checks that these pictures can be trained on with these options.</summary>
     /// <exception cref="PretrainOptionsException">They cannot; every fault is named.</exception>
-    public static DataSplit CheckedSplit(PretrainOptions options, PackedImages images)
+    public static DataSplit CheckedSplit(PretrainOptions options, ImageSet images)
     {
         options.Validate();
         var (height, width) = options.Size;
         var split = DataSplit.Of(images, options.Limit, options.Seed);
         var faults = new List<string>();
         if (images.Shape != new ImageShape(options.Channels, height, width))
-            faults.Add($"the pictures are packed with {images.Shape.Channels} channels at {images.Shape.Height}x{images.Shape.Width}, and the options ask for {options.Channels} at {height}x{width}");
+            faults.Add($"the pictures have {images.Shape.Channels} channels at {images.Shape.Height}x{images.Shape.Width}, and the options ask for {options.Channels} at {height}x{width}");
         if (split.Train.Length < options.EffectiveBatch)
         {
             var largest = split.Train.Length / options.Accumulate;
@@ -182,11 +200,20 @@ public sealed partial class Pretraining : IDisposable
 
     private void Report(int epoch, bool isLogStep, int? evaluating = null)
     {
+        TellBroken();
         var last = metrics.Lines.LastOrDefault(l => l.Loss is not null);
         var made = step - firstStep;
         TimeSpan? left = made > 0 && last is not null ? wall.Elapsed * ((schedule.TotalSteps - step) / (double)made) : null;
         progress?.Report(new PretrainProgress(epoch, options.Epochs, step, schedule.TotalSteps, last?.Loss,
             schedule.At(Math.Max(0, step - 1)), last?.ImagesPerSecond, left, evaluating, evaluated.Length, isLogStep));
+    }
+
+    /// <summary>Names each broken picture once, as streaming meets it.</summary>
+    private void TellBroken()
+    {
+        if (images.Broken.Count == toldBroken.Count) return;
+        foreach (var picture in images.Broken.Where(toldBroken.Add))
+            logger.LogWarning("{Name} {Reason}: another picture stands in for it", picture.Name, picture.Reason);
     }
 
     private bool WeightsAreFinite()

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Tessera.Training;
 
-/// <summary>All pictures of a packed file in the device's memory, uint8, so that a batch is one gather and no transfer.</summary>
+/// <summary>All packed pictures in the device's memory, uint8, so that a batch is one gather and no transfer.</summary>
 public sealed class ResidentPixels : IDisposable
 {
     private const long ChunkBytes = 64 << 20;
@@ -15,9 +15,10 @@ public sealed class ResidentPixels : IDisposable
 
     private ResidentPixels(Tensor pixels) => this.pixels = pixels;
 
-    /// <summary>Puts the pictures on the device where the choice and its memory allow; else returns null.</summary>
-    public static ResidentPixels? Place(PackedImages images, DataOnDevice choice, Device device)
+    /// <summary>Puts packed pictures on the device where the choice and its memory allow; else returns null.</summary>
+    public static ResidentPixels? Place(ImageSet images, DataOnDevice choice, Device device)
     {
+        if (images.DecodesWhenRead) return null; // there are too many even to pack
         var bytes = (long)images.Count * images.Shape.Pixels;
         var wanted = choice == DataOnDevice.Yes
             || (choice == DataOnDevice.Auto && device.type == DeviceType.CUDA && bytes <= LargestShare * TotalMemory(device));
@@ -25,7 +26,7 @@ public sealed class ResidentPixels : IDisposable
     }
 
     /// <summary>A batch.</summary>
-    /// <param name="pictures">(B), int64, on the CPU or the device: indices into the packed file</param>
+    /// <param name="pictures">(B), int64, on the CPU or the device: the pictures' indices</param>
     /// <returns>(B, C, H, W), uint8, on the device</returns>
     public Tensor Gather(Tensor pictures)
     {
@@ -36,7 +37,7 @@ public sealed class ResidentPixels : IDisposable
     /// <summary>Frees the device's memory.</summary>
     public void Dispose() => pixels.Dispose();
 
-    private static Tensor Upload(PackedImages images, Device device)
+    private static Tensor Upload(ImageSet images, Device device)
     {
         var shape = images.Shape;
         var target = empty([images.Count, shape.Channels, shape.Height, shape.Width], ScalarType.Byte, device).DetachFromDisposeScope();
@@ -47,7 +48,7 @@ public sealed class ResidentPixels : IDisposable
             var count = Math.Min(chunk, images.Count - start);
             var part = empty([count, shape.Channels, shape.Height, shape.Width], ScalarType.Byte);
             var bytes = part.bytes;
-            for (var i = 0; i < count; i++) images.Pixels(start + i).CopyTo(bytes[(i * shape.Pixels)..]);
+            for (var i = 0; i < count; i++) images.Read(start + i, bytes[(i * shape.Pixels)..]);
             target.narrow(0, start, count).copy_(part);
         }
         return target;

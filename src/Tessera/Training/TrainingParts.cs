@@ -14,7 +14,7 @@ internal sealed class TrainingParts : IDisposable
 
     private readonly ResidentPixels? resident;
 
-    public TrainingParts(PretrainOptions options, PackedImages images, Device device, int? workers = null)
+    public TrainingParts(PretrainOptions options, ImageSet images, Device device, int? workers = null)
     {
         var threads = workers ?? TrainingStep.WorkersOn(device);
         if (device.type == DeviceType.CPU) ProcessHeap.KeepFreedMemory();

@@ -114,6 +114,18 @@ public sealed class BenchmarkTests
     }
 
     [Fact]
+    public void Measures_Streaming_As_What_It_Is()
+    {
+        var options = Moments with { Parts = BenchmarkParts.Loader | BenchmarkParts.Step };
+        var packed = new Benchmark(options).Run(TestContext.Current.CancellationToken);
+        var streamed = new Benchmark(options with { Pretraining = options.Pretraining with { NoPack = true } }).Run(TestContext.Current.CancellationToken);
+        streamed.StartUp!.Packed.ShouldBeFalse();
+        streamed.Figures().Select(f => f.Name).Except(packed.Figures().Select(f => f.Name)).ShouldBe(["streamed"]);
+        streamed.Loader!.FilesAre.ShouldBe("JPEGs of 3×32×32, written from the source's pictures");
+        streamed.Step!.FirstLoss.ShouldBe(packed.Step!.FirstLoss); // the same batches
+    }
+
+    [Fact]
     public void Says_All_That_Is_Wrong_With_Its_Options()
     {
         var wrong = Moments with { Rounds = 0, Steps = -1, Parts = BenchmarkParts.None };

@@ -34,17 +34,47 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         Count().ShouldBe(before + 2 * miscounted);
     }
 
-    [Fact]
-    public void Frees_The_Batches_Made_Ahead_When_The_Loop_Is_Left_Early()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Frees_The_Batches_Made_Ahead_When_The_Loop_Is_Left_Early(bool streamed)
     {
         var masks = new MaskSampler(new MaskOptions(), PackedShapes.Options.ToModel(), seed: 1);
+        using var images = streamed ? shapes.Stream() : null;
         var before = Count();
-        foreach (var batch in new BatchLoader(shapes.Images, masks).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
+        foreach (var batch in new BatchLoader(images ?? shapes.Images, masks).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
         {
             batch.Dispose();
             break;
         }
-        Count().ShouldBe(before); // the loader's thread has ended: it would go on to make more
+        Count().ShouldBe(before); // the loader's threads have ended: they would go on to make more
+    }
+
+    [Fact]
+    public void Frees_All_Batches_When_A_Picture_Cannot_Be_Decoded_For_A_Reason_That_Is_No_Pictures()
+    {
+        var masks = new MaskSampler(new MaskOptions(), PackedShapes.Options.ToModel(), seed: 1);
+        var source = new WatchedPictures(60, 4);
+        using var images = source.Stream();
+        source.BeforeReading = index =>
+        {
+            if (index == 21) throw new InvalidOperationException("picture 21");
+        };
+        var before = Count();
+        var loaded = 0;
+
+        Should.Throw<InvalidOperationException>(() =>
+        {
+            foreach (var batch in new BatchLoader(images, masks).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
+            {
+                loaded += batch.Count;
+                batch.Dispose();
+            }
+        }).Message.ShouldBe("picture 21");
+
+        loaded.ShouldBe(20); // the batches before it
+        source.Reading.ShouldBe(0);
+        Count().ShouldBe(before);
     }
 
     private static long Count()

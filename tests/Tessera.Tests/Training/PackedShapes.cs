@@ -13,6 +13,10 @@ public sealed class PackedShapes : IDisposable
 
     public PackedImages Images { get; }
 
+    /// <summary>The same pictures, drawn each time they are read.</summary>
+    public ImageSet Stream() => StreamedImages.Open(
+        "shapes:64", Images.Shape, Options.Seed, cancellation: TestContext.Current.CancellationToken);
+
     /// <summary>A run of these pictures that takes moments: 4 steps an epoch.</summary>
     public static PretrainOptions Options { get; } = new()
     {

@@ -34,6 +34,8 @@ public sealed class PretrainOptionsTests
             WarmupEpochs = 3,
             LearningRate = double.NaN,
             Clip = 0,
+            NoPack = true,
+            DataOnDevice = DataOnDevice.Yes,
         };
         Should.Throw<PretrainOptionsException>(options.Validate).Message.ShouldBe(
             "The image height 60 is not a multiple of the patch size 8: the nearest that work are 56 and 64; "
@@ -45,7 +47,8 @@ public sealed class PretrainOptionsTests
             + "the evaluation limit is 0: it must be at least 1; the number of log steps is 0: it must be at least 1; "
             + "the number of checkpoint steps is 0: it must be at least 1; the weight decay is -0.1: it must be at least 0; "
             + "the learning rate is NaN: it must be above 0; the clipping norm is 0: it must be above 0; "
-            + "the warm-up of 3 epochs is longer than the run of 0.");
+            + "the warm-up of 3 epochs is longer than the run of 0; "
+            + "pictures that are not packed cannot be put on the device: leave out --no-pack, or use --data-on-device auto.");
     }
 
     [Theory]
@@ -66,6 +69,13 @@ public sealed class PretrainOptionsTests
     public void Refuses_A_Batch_That_Cannot_Be_Counted() =>
         Should.Throw<PretrainOptionsException>(() => new PretrainOptions { BatchSize = 1 << 30, Accumulate = 4 }.Validate())
             .Message.ShouldBe("4 batches of 1073741824 are more than a run can count: it must be at most 2147483647.");
+
+    [Theory]
+    [InlineData(true, DataOnDevice.Auto)]
+    [InlineData(true, DataOnDevice.No)]
+    [InlineData(false, DataOnDevice.Yes)]
+    public void Accepts_Streaming_Wherever_It_Does_Not_Have_To_Be_On_The_Device(bool noPack, DataOnDevice onDevice) =>
+        new PretrainOptions { NoPack = noPack, DataOnDevice = onDevice }.Validate();
 
     [Theory]
     [InlineData("64", 64, 64)]
@@ -129,6 +139,7 @@ public sealed class PretrainOptionsTests
             Seed = ulong.MaxValue,
             Device = "cpu",
             Precision = Precision.Bf16,
+            NoPack = true,
             DataOnDevice = DataOnDevice.No,
             Limit = 100,
             EvaluateLimit = 10,

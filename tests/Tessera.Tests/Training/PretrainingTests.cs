@@ -150,7 +150,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         Fault(PackedShapes.Options with { Limit = 10 })
             .ShouldBe("A batch of 16 is more than the 10 training pictures: use --batch-size 10 or less.");
         Fault(PackedShapes.Options with { ImageSize = "32x64", Channels = 1, BatchSize = 65 })
-            .ShouldBe("The pictures are packed with 3 channels at 32x32, and the options ask for 1 at 32x64; "
+            .ShouldBe("The pictures have 3 channels at 32x32, and the options ask for 1 at 32x64; "
                 + "a batch of 65 is more than the 64 training pictures: use --batch-size 64 or less.");
 
         string Fault(PretrainOptions options) =>

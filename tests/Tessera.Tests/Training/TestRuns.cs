@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
 using Tessera.Imaging;
 using Tessera.Training;
 
@@ -8,14 +9,14 @@ namespace Tessera.Tests.Training;
 internal static class TestRuns
 {
     /// <summary>Begins a run, or resumes one that is there.</summary>
-    public static PretrainSummary Train(string folder, PretrainOptions options, PackedImages images, Action<PretrainProgress>? watch = null) =>
-        Run(folder, options, images, watch, TestContext.Current.CancellationToken);
+    public static PretrainSummary Train(string folder, PretrainOptions options, ImageSet images, Action<PretrainProgress>? watch = null, ILogger? logger = null) =>
+        Run(folder, options, images, watch, logger, TestContext.Current.CancellationToken);
 
     /// <summary>Trains until so many steps are made, and is then asked to end as by Ctrl-C.</summary>
-    public static void TrainUntil(string folder, PretrainOptions options, PackedImages images, long step)
+    public static void TrainUntil(string folder, PretrainOptions options, ImageSet images, long step)
     {
         using var source = new CancellationTokenSource();
-        Should.Throw<OperationCanceledException>(() => Run(folder, options, images, Stop, source.Token));
+        Should.Throw<OperationCanceledException>(() => Run(folder, options, images, Stop, logger: null, source.Token));
 
         void Stop(PretrainProgress progress)
         {
@@ -40,10 +41,10 @@ internal static class TestRuns
     }
 
     private static PretrainSummary Run(
-        string folder, PretrainOptions options, PackedImages images, Action<PretrainProgress>? watch, CancellationToken cancellation)
+        string folder, PretrainOptions options, ImageSet images, Action<PretrainProgress>? watch, ILogger? logger, CancellationToken cancellation)
     {
         var run = File.Exists(Path.Combine(folder, "options.json")) ? RunDirectory.Open(folder).Run : RunDirectory.Create(folder, options);
-        using var pretraining = new Pretraining(run, RunDirectory.Open(folder).Options, images, watch is null ? null : new Watch(watch));
+        using var pretraining = new Pretraining(run, RunDirectory.Open(folder).Options, images, watch is null ? null : new Watch(watch), logger);
         return pretraining.Run(cancellation);
     }
 
