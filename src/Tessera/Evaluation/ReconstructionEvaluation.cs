@@ -61,7 +61,8 @@ public static class ReconstructionEvaluation
         public void Add(Tensor pasted, Restoration truth)
         {
             var hidden = truth.HiddenPixels.expand_as(pasted);
-            squaredError += ((pasted - truth.Original).pow_(2) * hidden).sum(type: ScalarType.Float64).item<double>();
+            var error = pasted - truth.Original;
+            squaredError += (error * error * hidden).sum(type: ScalarType.Float64).item<double>();
             similarity += (StructuralSimilarity.Map(pasted, truth.Original) * hidden).sum(type: ScalarType.Float64).item<double>();
             pixels += hidden.sum(type: ScalarType.Float64).item<double>();
         }

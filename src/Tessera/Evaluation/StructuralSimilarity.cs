@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Evaluation;
@@ -29,16 +30,21 @@ public static class StructuralSimilarity
         var variance1 = Blur(first * first) - square1;
         var variance2 = Blur(second * second) - square2;
         var covariance = Blur(first * second) - product;
-        return ((2 * product + C1) * (2 * covariance + C2) / ((square1 + square2 + C1) * (variance1 + variance2 + C2)))
-            .MoveToOuterDisposeScope();
+        var alike = product.Times(2).Plus(C1) * covariance.Times(2).Plus(C2);
+        var most = square1.Plus(square2).Plus(C1) * variance1.Plus(variance2).Plus(C2);
+        return (alike / most).MoveToOuterDisposeScope();
     }
 
     /// <returns>(size, size), each row a Gaussian window that sums to 1</returns>
     private static Tensor Window(long size, Device device)
     {
-        var distance = arange(size, dtype: ScalarType.Float32, device: device);
-        distance = distance.unsqueeze(1) - distance;
-        var weight = (distance * distance / (-2 * Deviation * Deviation)).exp_() * distance.abs().le(Radius);
+        var values = new float[size * size];
+        for (var i = 0; i < values.Length; i++)
+        {
+            var distance = i / size - i % size;
+            values[i] = Math.Abs(distance) <= Radius ? (float)Math.Exp(-distance * distance / (2 * Deviation * Deviation)) : 0;
+        }
+        var weight = tensor(values, [size, size], device: device);
         return weight / weight.sum(1, keepdim: true);
     }
 }

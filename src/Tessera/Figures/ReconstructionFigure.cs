@@ -3,6 +3,7 @@ using Tessera.Evaluation;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Runtime;
 using Tessera.Training;
 using static TorchSharp.torch;
 
@@ -42,7 +43,7 @@ public static class ReconstructionFigure
         using var scope = NewDisposeScope();
         var restoration = Restoration.Of(model, normalization, pixels.to(device), mask.To(device));
         var hidden = restoration.HiddenPixels;
-        var masked = restoration.Original * (1 - hidden) + 0.5 * hidden;
+        var masked = (restoration.Original * hidden.Times(-1).Plus(1)).Plus(hidden.Times(0.5));
         Tensor[] columns = [restoration.Original, masked, restoration.Pasted, restoration.Raw];
 
         var rows = new List<GridRow>();

@@ -1,4 +1,5 @@
 using Tessera.Masking;
+using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -83,7 +84,7 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
     public Tensor Predict(Tensor visible, PatchMask mask, LossPlaces places)
     {
         using var scope = NewDisposeScope();
-        var tokens = encoder.Embed(visible) + encoder.PositionsAt(mask.Visible); // (B, Nv, D)
+        var tokens = encoder.Embed(visible).Plus(encoder.PositionsAt(mask.Visible)); // (B, Nv, D)
         tokens = Options.Placement == MaskPlacement.Encoder ? MaskBeforeEncoder(tokens, mask) : MaskBeforeDecoder(tokens, mask);
         foreach (var block in decoder_blocks) tokens = block.call(tokens); // (B, [1 +] N, Dd)
 
@@ -94,7 +95,7 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
 
     private Tensor MaskBeforeEncoder(Tensor visible, PatchMask mask)
     {
-        var hidden = mask_tokens.call(mask.Tokens) + encoder.PositionsAt(mask.Hidden);  // (B, Nh, D)
+        var hidden = mask_tokens.call(mask.Tokens).Plus(encoder.PositionsAt(mask.Hidden));  // (B, Nh, D)
         return decoder_embed.call(encoder.Encode(cat([visible, hidden], dim: 1)));      // (B, [1 +] N, Dd)
     }
 
@@ -102,14 +103,14 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
     {
         var seen = decoder_embed.call(encoder.Encode(visible));                         // (B, [1 +] Nv, Dd)
         var tokens = cat([seen, mask_tokens.call(mask.Tokens)], dim: 1);                // (B, [1 +] N, Dd)
-        return tokens + DecoderPositions(mask);
+        return tokens.Plus(DecoderPositions(mask));
     }
 
     /// <returns>(B, [1 +] N, Dd), in sequence order</returns>
     private Tensor DecoderPositions(PatchMask mask)
     {
         var places = cat([mask.Visible, mask.Hidden], dim: 1);
-        if (Options.Encoder.ClassToken) places = cat([zeros_like(places.narrow(1, 0, 1)), places + 1], dim: 1);
+        if (Options.Encoder.ClassToken) places = cat([zeros_like(places.narrow(1, 0, 1)), places.Plus(ones_like(places))], dim: 1);
         return decoder_pos_embed![0].index_select(0, places.reshape(-1)).reshape(places.shape[0], places.shape[1], Options.DecoderWidth);
     }
 }

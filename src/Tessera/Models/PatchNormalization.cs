@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Models;
@@ -9,10 +10,10 @@ internal sealed record PatchNormalization(Tensor Mean, Tensor Deviation)
 {
     /// <param name="patches">(B, n, V)</param>
     public static PatchNormalization Of(Tensor patches) =>
-        new(patches.mean([-1], keepdim: true), patches.var(-1, unbiased: true, keepdim: true).add_(1e-6).sqrt_());
+        new(patches.mean([-1], keepdim: true), patches.var(-1, unbiased: true, keepdim: true).PlusInPlace(1e-6).sqrt_());
 
     public Tensor Normalize(Tensor patches) => (patches - Mean) / Deviation;
 
     /// <summary>Back to pixels. Of a prediction this takes the true patch's light and contrast from the answer.</summary>
-    public Tensor Denormalize(Tensor patches) => patches * Deviation + Mean;
+    public Tensor Denormalize(Tensor patches) => (patches * Deviation).Plus(Mean);
 }

@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Models;
@@ -44,10 +45,10 @@ public static class Patches
     {
         using var scope = NewDisposeScope();
         var (batch, count, values) = (patches.shape[0], patches.shape[1], patches.shape[2]);
-        var starts = arange(batch, dtype: ScalarType.Int64, device: patches.device).mul_(count).unsqueeze(1); // (B, 1)
+        var starts = HeldNumbers.Multiples(batch, count, patches.device).unsqueeze(1); // (B, 1)
         return patches
             .reshape(batch * count, values)
-            .index_select(0, (places + starts).reshape(-1))
+            .index_select(0, places.Plus(starts).reshape(-1))
             .reshape(batch, places.shape[1], values)
             .MoveToOuterDisposeScope();
     }

@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Models;
@@ -14,7 +15,7 @@ public sealed record PixelNormalization(IReadOnlyList<double> Mean, IReadOnlyLis
         using var scope = NewDisposeScope();
         var scale = PerChannel(pixels.device, c => 1 / (255 * Deviation[c]));
         var shift = PerChannel(pixels.device, c => -Mean[c] / Deviation[c]);
-        return pixels.to(ScalarType.Float32).mul(scale).add_(shift).MoveToOuterDisposeScope();
+        return pixels.to(ScalarType.Float32).mul(scale).PlusInPlace(shift).MoveToOuterDisposeScope();
     }
 
     /// <summary>Standardised values to a picture's: 0 to 1, clamped.</summary>
@@ -24,7 +25,7 @@ public sealed record PixelNormalization(IReadOnlyList<double> Mean, IReadOnlyLis
         using var scope = NewDisposeScope();
         var scale = PerChannel(values.device, c => Deviation[c]);
         var shift = PerChannel(values.device, c => Mean[c]);
-        return values.mul(scale).add_(shift).clamp_(0, 1).MoveToOuterDisposeScope();
+        return values.mul(scale).PlusInPlace(shift).BetweenInPlace(0, 1).MoveToOuterDisposeScope();
     }
 
     private Tensor PerChannel(Device device, Func<int, double> value) =>

@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -51,7 +52,7 @@ public sealed class SelfAttention : Module<Tensor, Tensor>
             return functional.scaled_dot_product_attention(apart[0], apart[1], apart[2]);
         }
         var flat = parts.reshape(3, batch * heads, count, headWidth).unbind(0); // (B · heads, N, D / heads)
-        var weights = (flat[0] * (1 / Math.Sqrt(headWidth))).bmm(flat[1].transpose(1, 2)).softmax(-1); // (B · heads, N, N)
+        var weights = flat[0].Times(1 / Math.Sqrt(headWidth)).bmm(flat[1].transpose(1, 2)).softmax(-1); // (B · heads, N, N)
         return weights.bmm(flat[2]).view(batch, heads, count, headWidth);
     }
 }

@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -30,7 +31,7 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
     public override Tensor forward(Tensor tokens)
     {
         using var scope = NewDisposeScope();
-        var attended = attn.call(norm1.call(tokens)).add_(tokens); // in place: a branch's end is needed by nobody else
-        return mlp.call(norm2.call(attended)).add_(attended).MoveToOuterDisposeScope();
+        var attended = attn.call(norm1.call(tokens)).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
+        return mlp.call(norm2.call(attended)).PlusInPlace(attended).MoveToOuterDisposeScope();
     }
 }

@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -40,7 +41,7 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     public override Tensor forward(Tensor images)
     {
         using var scope = NewDisposeScope();
-        var tokens = Embed(Patches.Cut(images, Options.PatchSize)) + PatchPositions(); // (B, N, D)
+        var tokens = Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions()); // (B, N, D)
         return Encode(tokens).MoveToOuterDisposeScope();
     }
 
@@ -68,7 +69,7 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         if (cls_token is not null)
         {
-            var first = (cls_token + pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width);
+            var first = cls_token.Plus(pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width);
             tokens = cat([first, tokens], dim: 1); // (B, n + 1, D)
         }
         foreach (var block in blocks) tokens = block.call(tokens);

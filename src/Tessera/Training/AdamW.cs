@@ -1,3 +1,4 @@
+using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -143,7 +144,7 @@ public sealed class AdamW : IDisposable
             set
             {
                 using var quiet = no_grad();
-                foreach (var count in counts) _ = count.fill_(value);
+                foreach (var count in counts) _ = count.FillInPlace(value);
                 steps = value;
             }
         }

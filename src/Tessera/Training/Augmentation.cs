@@ -1,4 +1,5 @@
 using Tessera.Imaging;
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Training;
@@ -63,13 +64,13 @@ public sealed class Augmentation(AugmentationOptions options, int height, int wi
     private static Tensor ResizeMatrix(Tensor start, Tensor length, int size, Tensor? flip)
     {
         using var scope = NewDisposeScope();
-        var pixels = arange(size, dtype: ScalarType.Float32, device: start.device);
-        var output = pixels.unsqueeze(0);                                           // (1, size)
-        if (flip is not null) output = output + flip.unsqueeze(1) * (size - 1 - 2 * output); // (B, size)
-        var scale = (length / size).unsqueeze(1);                                   // (B, 1)
-        var centre = start.unsqueeze(1) + (output + 0.5) * scale - 0.5;             // (B, size)
-        var reach = scale.clamp_min(1).unsqueeze(2);                                // (B, 1, 1)
-        var weight = (1 - (centre.unsqueeze(2) - pixels).abs_().div_(reach)).clamp_min_(0); // (B, size, size)
+        var centres = tensor(Enumerable.Range(0, size).Select(i => i + 0.5f).ToArray(), device: start.device); // (size): of pixels
+        var output = centres.unsqueeze(0);                                              // (1, size)
+        if (flip is not null) output = output.Plus(flip.unsqueeze(1) * output.Times(-2).Plus(size)); // (B, size)
+        var scale = length.Times(1.0 / size).unsqueeze(1);                              // (B, 1)
+        var centre = start.unsqueeze(1).Plus(output * scale);                           // (B, size): in the source
+        var reach = scale.AtLeast(1).unsqueeze(2);                                      // (B, 1, 1)
+        var weight = (centre.unsqueeze(2) - centres).abs_().div_(reach).neg_().PlusInPlace(1).relu_(); // (B, size, size)
         return (weight / weight.sum(-1, keepdim: true)).MoveToOuterDisposeScope();
     }
 }

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Training;
@@ -30,14 +31,22 @@ internal static class TensorLists
     /// <summary>AdamW's step (Loshchilov and Hutter 2019, algorithm 2); counts are raised first.</summary>
     public static void AdamW(
         Tensor[] weights, Tensor[] gradients, Tensor[] means, Tensor[] squares, Tensor[] counts, double rate, double decay, AdamWOptions options) =>
-        Kernels.Value.invoke("adamw", weights, gradients, means, squares, counts, rate, options.Beta1, options.Beta2, decay, options.Epsilon);
+        Invoke("adamw", [weights, gradients, means, squares, counts], rate, options.Beta1, options.Beta2, decay, options.Epsilon);
 
     /// <summary>Overwrites tensors, changing the values' type as needed.</summary>
-    public static void Copy(Tensor[] to, Tensor[] values) => Kernels.Value.invoke("copy", to, values);
+    public static void Copy(Tensor[] to, Tensor[] values) => Invoke("copy", [to, values]);
 
     /// <summary>Adds terms to sums, each to each.</summary>
-    public static void Add(Tensor[] sums, Tensor[] terms) => Kernels.Value.invoke("add", sums, terms);
+    public static void Add(Tensor[] sums, Tensor[] terms) => Invoke("add", [sums, terms]);
 
     /// <summary>Scales gradients so that the norm of all is at most <paramref name="limit"/>, without waiting for the device.</summary>
-    public static void Clip(Tensor[] gradients, double limit) => Kernels.Value.invoke("clip", gradients, limit);
+    public static void Clip(Tensor[] gradients, double limit) => Invoke("clip", [gradients], limit);
+
+    // The numbers are kept until the call has ended: see HeldNumbers.
+    private static void Invoke(string name, Tensor[][] lists, params double[] numbers)
+    {
+        var held = Array.ConvertAll(numbers, n => (Scalar)n);
+        Kernels.Value.invoke(name, [.. lists, .. held]);
+        foreach (var number in held) number.Dispose();
+    }
 }

@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -103,8 +104,8 @@ public sealed class TrainingStep : IDisposable
         using var scope = NewDisposeScope();
         var part = batch.Part(pictures);
         var patches = Timed(StepPhase.Augment, worker, () => Prepare(part));
-        var loss = Timed(StepPhase.Forward, worker, () => model.call(patches, part.Mask.To(device)) * ((double)part.Count / batch.Count));
-        sums[worker] = Timed(StepPhase.Backward, worker, () => Added(sums[worker], loss / accumulate));
+        var loss = Timed(StepPhase.Forward, worker, () => model.call(patches, part.Mask.To(device)).Times((double)part.Count / batch.Count));
+        sums[worker] = Timed(StepPhase.Backward, worker, () => Added(sums[worker], loss.Times(1.0 / accumulate)));
         return loss.detach().DetachFromDisposeScope();
     }
 

@@ -1,0 +1,60 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Runtime;
+
+/// <summary>Sums and arithmetic with numbers, in which the numbers outlive the call.</summary>
+/// <remarks>
+/// TorchSharp 0.107 wraps each number that it hands to libtorch, also the 1 that <c>a + b</c> multiplies b by, and lets go of it before the call
+/// has ended. A garbage collection at that moment frees it, and libtorch throws or computes with whatever lies there. So tensors are added
+/// and combined with numbers by these methods, and never by operators. Differences, products and quotients of two tensors are safe as they are.
+/// </remarks>
+internal static class HeldNumbers
+{
+    private static readonly Scalar One = 1;
+
+    public static Tensor Plus(this Tensor left, Tensor right) => left.add(right, One);
+
+    public static Tensor PlusInPlace(this Tensor left, Tensor right) => left.add_(right, One);
+
+    public static Tensor Plus(this Tensor left, double right)
+    {
+        using Scalar held = right;
+        return left.add(held, One);
+    }
+
+    public static Tensor PlusInPlace(this Tensor left, double right)
+    {
+        using Scalar held = right;
+        return left.add_(held, One);
+    }
+
+    public static Tensor Times(this Tensor left, double right)
+    {
+        using Scalar held = right;
+        return left.mul(held);
+    }
+
+    public static Tensor AtLeast(this Tensor values, double smallest)
+    {
+        using Scalar held = smallest;
+        return values.clamp_min(held);
+    }
+
+    public static Tensor BetweenInPlace(this Tensor values, double smallest, double largest)
+    {
+        using Scalar low = smallest, high = largest;
+        return values.clamp_(low, high);
+    }
+
+    public static Tensor FillInPlace(this Tensor target, double value)
+    {
+        using Scalar held = value;
+        return target.fill_(held);
+    }
+
+    /// <summary>So many multiples of a number, from 0.</summary>
+    /// <returns>(count), int64</returns>
+    public static Tensor Multiples(long count, long of, Device device) =>
+        tensor(Enumerable.Range(0, checked((int)count)).Select(i => i * of).ToArray(), device: device);
+}
