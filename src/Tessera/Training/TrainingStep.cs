@@ -62,9 +62,10 @@ public sealed class TrainingStep : IDisposable
             for (var i = worker; i < parts.Count; i += threads.Count) losses[i] = AddGradients(batch, parts[i], worker);
         });
         if (losses.Length == 1) return losses[0];
-        var loss = stack(losses).sum().DetachFromDisposeScope();
+        using var scope = NewDisposeScope();
+        var loss = stack(losses).sum();
         foreach (var part in losses) part.Dispose();
-        return loss;
+        return loss.DetachFromDisposeScope();
     }
 
     /// <summary>Makes one step on the gradients so far and lets them go.</summary>

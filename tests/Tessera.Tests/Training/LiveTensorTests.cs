@@ -77,6 +77,20 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         Count().ShouldBe(before);
     }
 
+    [Fact]
+    public void Leaves_Nothing_Of_A_Batch_In_Parts_To_The_Garbage_Collector()
+    {
+        using var parts = new TrainingParts(PackedShapes.Options, shapes.Images, torch.CPU, workers: 2);
+        using var batch = parts.Loader.Load((int[])[.. Enumerable.Range(0, 16)], 16, epoch: 0).Single();
+        var counts = Enumerable.Range(0, 3).Select(_ =>
+        {
+            parts.Step.Accumulate(batch).Dispose();
+            parts.Step.Update(1e-3);
+            return torch.Tensor.TotalCount;
+        }).ToArray();
+        counts.Distinct().ShouldHaveSingleItem();
+    }
+
     private static long Count()
     {
         GC.Collect();
