@@ -1,5 +1,6 @@
 using Tessera.Cli.Console;
 using Tessera.Imaging;
+using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Tessera.Benchmarking;
 using Tessera.Cli.Console;
-using Tessera.Training;
+using Tessera.Runs;
 
 namespace Tessera.Cli.Commands;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Imaging;
-using Tessera.Training;
+using Tessera.Runs;
 
 namespace Tessera.Cli.Commands;
 

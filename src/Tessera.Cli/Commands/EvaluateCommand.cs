@@ -1,9 +1,9 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
+using Tessera.Data;
 using Tessera.Evaluation;
 using Tessera.Imaging;
 using Tessera.Runtime;
-using Tessera.Training;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using Tessera.Masking;
-using Tessera.Models;
-using Tessera.Training;
+using Tessera.Runs;
+using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
 

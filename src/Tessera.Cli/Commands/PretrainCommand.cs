@@ -3,6 +3,7 @@ using System.Globalization;
 using Tessera.Cli.Console;
 using Tessera.Evaluation;
 using Tessera.Imaging;
+using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Training;
 

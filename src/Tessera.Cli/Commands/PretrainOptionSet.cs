@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Imaging;
 using Tessera.Models;
-using Tessera.Training;
+using Tessera.Runs;
 
 namespace Tessera.Cli.Commands;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Spectre.Console;
-using Tessera.Training;
+using Tessera.Runs;
 
 namespace Tessera.Cli.Console;
 

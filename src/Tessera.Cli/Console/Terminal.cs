@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Spectre.Console;
-using Tessera.Models;
+using Tessera.Weights;
 
 namespace Tessera.Cli.Console;
 

@@ -1,6 +1,6 @@
 using Tessera.Imaging;
+using Tessera.Runs;
 using Tessera.Runtime;
-using Tessera.Training;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Tessera.Models;
-using Tessera.Training;
+using Tessera.Runs;
+using Tessera.Weights;
 
 namespace Tessera.Benchmarking;
 

@@ -1,3 +1,4 @@
+
 namespace Tessera.Benchmarking;
 
 /// <summary>What matrix products reach on a machine: the fastest of several shapes.</summary>

@@ -1,4 +1,4 @@
-using Tessera.Training;
+using Tessera.Data;
 
 namespace Tessera.Benchmarking;
 

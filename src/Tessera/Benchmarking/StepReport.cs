@@ -1,4 +1,4 @@
-using Tessera.Training;
+using Tessera.Runtime;
 
 namespace Tessera.Benchmarking;
 

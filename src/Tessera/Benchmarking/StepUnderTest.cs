@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Runs;
+using Tessera.Runtime;
 using Tessera.Training;
 using static TorchSharp.torch;
 

@@ -1,4 +1,3 @@
-using Tessera.Figures;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Weights;
@@ -45,3 +44,9 @@ public static class PictureReconstruction
         return new PictureReconstructionResult(Path.GetFullPath(file), read.Count, broken);
     }
 }
+
+/// <summary>What came of restoring some pictures.</summary>
+/// <param name="File">The figure.</param>
+/// <param name="Restored">Pictures in it.</param>
+/// <param name="Broken">Pictures that could not be read.</param>
+public sealed record PictureReconstructionResult(string File, int Restored, IReadOnlyList<BrokenImage> Broken);

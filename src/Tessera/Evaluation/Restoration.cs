@@ -1,4 +1,3 @@
-using Tessera.Masking;
 using Tessera.Models;
 using static TorchSharp.torch;
 

@@ -144,3 +144,34 @@ public static class CurvesFigure
         return value.ToString(format, CultureInfo.InvariantCulture);
     }
 }
+
+/// <summary>One diagram of a <see cref="CurvesFigure"/>.</summary>
+/// <param name="Title">Stands above it.</param>
+/// <param name="XLabel">What is to the right, with its unit.</param>
+/// <param name="YLabel">What is upwards, with its unit.</param>
+/// <param name="Curves">The lines.</param>
+public sealed record Panel(string Title, string XLabel, string YLabel, IReadOnlyList<Curve> Curves);
+
+/// <summary>A named line in a <see cref="Panel"/>.</summary>
+/// <param name="Name">Written at the line's right end.</param>
+/// <param name="X">Places, ascending.</param>
+/// <param name="Y">Values, as many as <paramref name="X"/>; those that are not finite, or beyond 10^100, are left out.</param>
+/// <param name="Dashed">A reference, such as a baseline: dashed and grey, across the whole panel where its value is constant.</param>
+public sealed record Curve(string Name, IReadOnlyList<double> X, IReadOnlyList<double> Y, bool Dashed = false);
+
+/// <summary>Which colour a curve has: those that learn from Okabe and Ito's palette in their order, references grey.</summary>
+internal static class CurveColours
+{
+    // The palette without its yellow and sky blue, which are too pale for a line on white, and without black.
+    private static readonly Color[] Palette =
+        [.. new[] { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00" }.Select(Color.FromHex)];
+
+    private static readonly Color Reference = Color.FromHex("#6B6B6B");
+
+    public static IEnumerable<(Curve Curve, Color Colour)> Of(Panel panel)
+    {
+        var next = 0;
+        foreach (var curve in panel.Curves)
+            yield return (curve, curve.Dashed ? Reference : Palette[next++ % Palette.Length]);
+    }
+}

@@ -122,3 +122,14 @@ public static class ImageGrid
         canvas.DrawImage(image, place, new SKSamplingOptions(SKFilterMode.Nearest));
     }
 }
+
+/// <summary>A row of pictures in an <see cref="ImageGrid"/>.</summary>
+/// <param name="Cells">The pictures from left to right; they may be fewer than the columns, and differ in size.</param>
+/// <param name="Caption">A line below the row.</param>
+public sealed record GridRow(IReadOnlyList<RgbImage> Cells, string? Caption = null);
+
+/// <summary>A picture in memory: rows from the top, each pixel red, green, blue, 0 to 255. A grey picture has three equal values.</summary>
+/// <param name="Width">Pixels a row, at least 1.</param>
+/// <param name="Height">Rows, at least 1.</param>
+/// <param name="Rgb">3 · Width · Height bytes.</param>
+public sealed record RgbImage(int Width, int Height, byte[] Rgb);

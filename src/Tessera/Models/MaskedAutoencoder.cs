@@ -1,4 +1,3 @@
-using Tessera.Masking;
 using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -41,3 +41,33 @@ public sealed record MaskedAutoencoderOptions
             yield return "normalised pixels need patches of more than one value: a patch of 1x1 pixel and one channel has no deviation";
     }
 }
+
+/// <summary>Which patches the loss looks at.</summary>
+public enum LossPlaces
+{
+    /// <summary>Masked patches only: restoring what is visible teaches nothing (MAE, section 3).</summary>
+    Masked,
+
+    /// <summary>All patches.</summary>
+    All,
+}
+
+/// <summary>Where mask tokens join the sequence.</summary>
+public enum MaskPlacement
+{
+    /// <summary>Before the encoder, which therefore sees every place; the decoder has neither positions nor mask tokens.</summary>
+    Encoder,
+
+    /// <summary>Before the decoder, as in MAE: the encoder sees visible patches alone, and the decoder has positions of its own.</summary>
+    Decoder,
+}
+
+/// <summary>What the model is asked to restore.</summary>
+public enum ReconstructionTarget
+{
+    /// <summary>The pixels of the patch, standardised by the data set's mean and deviation.</summary>
+    Pixels,
+
+    /// <summary>The pixels less the patch's own mean, over its own deviation (MAE, section 3): better features, pictures without their own light.</summary>
+    NormalizedPixels,
+}

@@ -75,3 +75,13 @@ public sealed record VisionTransformerOptions
         yield return $"the image {name} {side} is not a multiple of the patch size {PatchSize}: the nearest that work are {sizes}";
     }
 }
+
+/// <summary>How a place in the grid of patches is told to the transformer.</summary>
+public enum PositionEmbedding
+{
+    /// <summary>Fixed two-dimensional sines and cosines, as in MAE.</summary>
+    SinCos,
+
+    /// <summary>One learned vector a place, as in ViT.</summary>
+    Learned,
+}

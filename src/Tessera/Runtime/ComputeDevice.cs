@@ -26,3 +26,6 @@ public static class ComputeDevice
             : throw new ComputeDeviceException($"There is no device '{name}': this machine has {count}, counted from cuda:0.");
     }
 }
+
+/// <summary>A device that does not exist here. The message says what to do.</summary>
+public sealed class ComputeDeviceException(string message) : Exception(message);

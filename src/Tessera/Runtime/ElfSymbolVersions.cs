@@ -105,3 +105,6 @@ internal static class ElfSymbolVersions
 
     private readonly record struct Section(uint Type, ulong Offset, uint Link, uint Info);
 }
+
+/// <summary>An ELF file that cannot be edited, and why.</summary>
+internal sealed class ElfFormatException(string message) : Exception(message);

@@ -194,3 +194,6 @@ public static class LibTorch
     [DllImport("libc", SetLastError = true)]
     private static extern int memfd_create([MarshalAs(UnmanagedType.LPUTF8Str)] string name, uint flags);
 }
+
+/// <summary>libtorch could not be loaded. The message is one sentence that says what is missing and what to do.</summary>
+public sealed class LibTorchException(string message, Exception? inner = null) : Exception(message, inner);

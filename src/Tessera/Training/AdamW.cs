@@ -159,7 +159,7 @@ public sealed class AdamW : IDisposable
 
         public void Step(Tensor[] gradients, double rate, AdamWOptions options)
         {
-            TensorLists.AdamW(weights, Of(gradients), means, squares, counts, rate, decay, options);
+            TensorLists.AdamW(weights, Of(gradients), means, squares, counts, rate, options.Beta1, options.Beta2, decay, options.Epsilon);
             CopyToModel();
             steps++; // the kernel has added it to the counts already
         }
@@ -174,4 +174,20 @@ public sealed class AdamW : IDisposable
             foreach (var tensor in means.Concat(squares).Concat(counts).Concat(copies is null ? [] : weights)) tensor.Dispose();
         }
     }
+}
+
+/// <summary>AdamW's constants.</summary>
+public sealed record AdamWOptions
+{
+    /// <summary>Decay of the mean of gradients.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of the mean of squared gradients. MAE's value; torch's default, .999, forgets too slowly for masked images.</summary>
+    public double Beta2 { get; init; } = 0.95;
+
+    /// <summary>Added to the root of the second mean.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay of matrices.</summary>
+    public double WeightDecay { get; init; } = 0.05;
 }

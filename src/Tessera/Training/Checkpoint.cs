@@ -1,5 +1,4 @@
 using System.Globalization;
-using Tessera.Models;
 using Tessera.Weights;
 
 namespace Tessera.Training;

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using Tessera.Models;
+using Tessera.Runs;
+using Tessera.Weights;
 
 namespace Tessera.Training;
 
@@ -11,10 +12,6 @@ namespace Tessera.Training;
 public sealed class RunDirectory
 {
     private const int KeptCheckpoints = 2; // the newest, and one more should a disk damage it
-    private const string CheckpointFolder = "checkpoints";
-
-    /// <summary>The name of the result within a run's folder.</summary>
-    internal const string ResultFile = "model.safetensors";
 
     private RunDirectory(string folder) => Folder = folder;
 
@@ -28,7 +25,7 @@ public sealed class RunDirectory
     public string MetricsFile => Path.Combine(Folder, "metrics.jsonl");
 
     /// <summary>The result.</summary>
-    public string ModelFile => Path.Combine(Folder, ResultFile);
+    public string ModelFile => Path.Combine(Folder, Weights.ModelFile.ResultName);
 
     /// <summary>Loss and PSNR over the run.</summary>
     public string CurvesFile => Path.Combine(Folder, "curves.png");
@@ -40,7 +37,7 @@ public sealed class RunDirectory
     public string ReconstructionFile(int epoch) => Path.Combine(Folder, "reconstructions", $"epoch-{epoch:D4}.png");
 
     /// <summary>The checkpoint of a step.</summary>
-    public string CheckpointFile(long step) => Path.Combine(Folder, CheckpointFolder, $"step-{step:D9}.safetensors");
+    public string CheckpointFile(long step) => Path.Combine(Folder, Weights.ModelFile.CheckpointFolder, $"step-{step:D9}.safetensors");
 
     /// <summary>Makes the folder of a new run and writes its options.</summary>
     /// <exception cref="RunDirectoryException">It holds a run already, or cannot be written.</exception>
@@ -91,12 +88,12 @@ public sealed class RunDirectory
     }
 
     /// <summary>The newest checkpoint in a run's folder, or null.</summary>
-    public static string? NewestCheckpoint(string folder) => Checkpoints(folder).LastOrDefault();
+    public static string? NewestCheckpoint(string folder) => Weights.ModelFile.Checkpoints(folder).LastOrDefault();
 
     /// <summary>Removes all but the newest checkpoints.</summary>
     public void PruneCheckpoints()
     {
-        foreach (var old in Checkpoints(Folder).SkipLast(KeptCheckpoints)) File.Delete(old);
+        foreach (var old in Weights.ModelFile.Checkpoints(Folder).SkipLast(KeptCheckpoints)) File.Delete(old);
     }
 
     /// <summary>Writes a text file beside and renames it over, so that it is never half written.</summary>
@@ -131,15 +128,11 @@ public sealed class RunDirectory
 
     private void MakeFolders() => Guard(Folder, () =>
     {
-        Directory.CreateDirectory(Path.Combine(Folder, CheckpointFolder));
+        Directory.CreateDirectory(Path.Combine(Folder, Weights.ModelFile.CheckpointFolder));
         Directory.CreateDirectory(Path.Combine(Folder, "reconstructions"));
     });
 
-    private static IEnumerable<string> Checkpoints(string folder)
-    {
-        var checkpoints = Path.Combine(folder, CheckpointFolder);
-        return Directory.Exists(checkpoints)
-            ? Directory.EnumerateFiles(checkpoints, "step-*.safetensors").Order(StringComparer.Ordinal)
-            : [];
-    }
 }
+
+/// <summary>A run's folder that cannot be made, read or written. The message says what to do.</summary>
+public sealed class RunDirectoryException(string message, Exception? inner = null) : Exception(message, inner);

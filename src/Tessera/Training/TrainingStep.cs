@@ -1,3 +1,4 @@
+using Tessera.Data;
 using Tessera.Models;
 using Tessera.Runtime;
 using TorchSharp;
@@ -135,3 +136,6 @@ public sealed class TrainingStep : IDisposable
         Array.Clear(sums);
     }
 }
+
+/// <summary>The loss became infinite or not a number. The message says where, and what to try.</summary>
+public sealed class TrainingDivergedException(string message) : Exception(message);

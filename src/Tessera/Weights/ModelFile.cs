@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Tessera.Models;
-using Tessera.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,6 +8,12 @@ namespace Tessera.Weights;
 /// <summary>A model in one safetensors file: its weights, and in the metadata all that is needed to build it.</summary>
 public static class ModelFile
 {
+    /// <summary>The name of a run's result within its folder.</summary>
+    public const string ResultName = "model.safetensors";
+
+    /// <summary>The folder of a run's checkpoints within its own.</summary>
+    internal const string CheckpointFolder = "checkpoints";
+
     /// <summary>Writes a model beside <paramref name="file"/> and renames it over.</summary>
     /// <exception cref="SafetensorsException">The file cannot be written.</exception>
     public static void Save(string file, MaskedAutoencoder model, ModelDescription description) =>
@@ -49,10 +54,19 @@ public static class ModelFile
     {
         if (File.Exists(path)) return path;
         if (!Directory.Exists(path)) throw new ModelFileException($"There is no model at {path}: give a run directory or a .safetensors file.");
-        var result = Path.Combine(path, RunDirectory.ResultFile);
+        var result = Path.Combine(path, ResultName);
         if (File.Exists(result)) return result;
-        return RunDirectory.NewestCheckpoint(path)
-            ?? throw new ModelFileException($"{path} holds no model: it has neither {RunDirectory.ResultFile} nor a checkpoint.");
+        return Checkpoints(path).LastOrDefault()
+            ?? throw new ModelFileException($"{path} holds no model: it has neither {ResultName} nor a checkpoint.");
+    }
+
+    /// <summary>The checkpoints in a run's folder, oldest first.</summary>
+    public static IEnumerable<string> Checkpoints(string folder)
+    {
+        var checkpoints = Path.Combine(folder, CheckpointFolder);
+        return Directory.Exists(checkpoints)
+            ? Directory.EnumerateFiles(checkpoints, "step-*.safetensors").Order(StringComparer.Ordinal)
+            : [];
     }
 
     /// <summary>Reads what a file says of its model, without its weights and without libtorch.</summary>
@@ -116,4 +130,17 @@ public static class ModelFile
         weights.Read(name, values.bytes);
         target.copy_(values);
     }
+}
+
+/// <summary>A file that holds no model that can be loaded. The message says why.</summary>
+public sealed class ModelFileException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>A model loaded from a file.</summary>
+/// <param name="Model">The model with its weights.</param>
+/// <param name="Description">What the file says of it.</param>
+/// <param name="File">The file it came from.</param>
+public sealed record PretrainedModel(MaskedAutoencoder Model, ModelDescription Description, string File) : IDisposable
+{
+    /// <summary>Frees the weights.</summary>
+    public void Dispose() => Model.Dispose();
 }

@@ -1,4 +1,3 @@
-using Tessera.Models;
 
 namespace Tessera.Weights;
 

@@ -138,3 +138,25 @@ public sealed class SafetensorsFile : IDisposable
         return true;
     }
 }
+
+/// <summary>A safetensors file that cannot be read or written; the message is one sentence with the file and what is wrong.</summary>
+public sealed class SafetensorsException : IOException
+{
+    /// <summary>An error without words: prefer one that says what is wrong.</summary>
+    public SafetensorsException() { }
+
+    /// <param name="message">One sentence: which file, which tensor, what is wrong.</param>
+    public SafetensorsException(string message) : base(message) { }
+
+    /// <param name="message">One sentence: which file, which tensor, what is wrong.</param>
+    /// <param name="innerException">What the operating system or the JSON reader said.</param>
+    public SafetensorsException(string message, Exception? innerException) : base(message, innerException) { }
+}
+
+/// <summary>A tensor as a safetensors file's header tells it, checked against the file.</summary>
+/// <param name="Name">Its key, for a model the PyTorch state-dict name (<c>blocks.0.attn.qkv.weight</c>).</param>
+/// <param name="Type">Type of its elements.</param>
+/// <param name="Shape">Its sides, row-major; empty for a scalar. Their product times the element's bytes is Length.</param>
+/// <param name="Offset">Where its bytes begin, counted from the start of the file.</param>
+/// <param name="Length">How many bytes it takes.</param>
+public sealed record SafetensorsEntry(string Name, SafetensorsType Type, long[] Shape, long Offset, long Length);

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -169,4 +170,24 @@ internal sealed class SafetensorsHeader
     private SafetensorsException Wrong(string tensor, string what) => Wrong($"tensor {Quoted.Of(tensor)}: {what}");
 
     private static string Line(Exception exception) => exception.Message.TrimEnd('.').ReplaceLineEndings(" ");
+}
+
+/// <summary>Text out of a file, made fit to stand in an error message: in quotes, on one line, of bounded length.</summary>
+internal static class Quoted
+{
+    private const int LongestShown = 100;
+
+    public static string Of(string text)
+    {
+        var shown = new StringBuilder("'");
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (shown.Length > LongestShown) return shown.Append("…'").ToString();
+            if (Rune.IsControl(rune)) shown.Append($"\\u{rune.Value:x4}");
+            else shown.Append(rune.ToString());
+        }
+        return shown.Append('\'').ToString();
+    }
+
+    public static string Shape(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }

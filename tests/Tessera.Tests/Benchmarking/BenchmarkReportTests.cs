@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Tessera.Benchmarking;
-using Tessera.Models;
-using Tessera.Tests.Weights;
-using Tessera.Training;
+using Tessera.Runtime;
+using Tessera.Tests.Fixtures;
+using Tessera.Weights;
 
 namespace Tessera.Tests.Benchmarking;
 

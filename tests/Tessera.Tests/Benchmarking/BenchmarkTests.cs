@@ -1,9 +1,9 @@
 using Tessera.Benchmarking;
 using Tessera.Imaging;
 using Tessera.Models;
-using Tessera.Tests.Training;
-using Tessera.Tests.Weights;
-using Tessera.Training;
+using Tessera.Runs;
+using Tessera.Runtime;
+using Tessera.Tests.Fixtures;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Benchmarking;

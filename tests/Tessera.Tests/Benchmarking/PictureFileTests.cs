@@ -1,7 +1,6 @@
 using Tessera.Benchmarking;
 using Tessera.Imaging;
-using Tessera.Tests.Training;
-using Tessera.Tests.Weights;
+using Tessera.Tests.Fixtures;
 
 namespace Tessera.Tests.Benchmarking;
 

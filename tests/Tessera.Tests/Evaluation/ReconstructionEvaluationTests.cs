@@ -2,8 +2,7 @@ using Tessera.Evaluation;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
-using Tessera.Tests.Training;
-using Tessera.Tests.Weights;
+using Tessera.Tests.Fixtures;
 using Tessera.Weights;
 using static TorchSharp.torch;
 

@@ -3,7 +3,7 @@ using FsCheck.Fluent;
 using FsCheck.Xunit;
 using SkiaSharp;
 using Tessera.Figures;
-using Tessera.Tests.Weights;
+using Tessera.Tests.Fixtures;
 
 namespace Tessera.Tests.Figures;
 

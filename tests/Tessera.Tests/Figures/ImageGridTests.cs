@@ -1,6 +1,6 @@
 using SkiaSharp;
 using Tessera.Figures;
-using Tessera.Tests.Weights;
+using Tessera.Tests.Fixtures;
 
 namespace Tessera.Tests.Figures;
 

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using SkiaSharp;
 using Tessera.Figures;
-using Tessera.Tests.Weights;
+using Tessera.Tests.Fixtures;
 
 namespace Tessera.Tests.Figures;
 

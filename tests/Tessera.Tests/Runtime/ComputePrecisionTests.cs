@@ -1,5 +1,4 @@
 using Tessera.Runtime;
-using Tessera.Training;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Runtime;

@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Runtime;
 using Tessera.Training;
 using static TorchSharp.torch;
 using AdamW = Tessera.Training.AdamW;

@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Runs;
 using Tessera.Training;
 
 namespace Tessera.Tests.Training;

@@ -1,7 +1,8 @@
+using Tessera.Data;
 using Tessera.Masking;
 using Tessera.Models;
-using Tessera.Tests.Weights;
-using Tessera.Training;
+using Tessera.Runs;
+using Tessera.Tests.Fixtures;
 using TorchSharp;
 
 namespace Tessera.Tests.Training;

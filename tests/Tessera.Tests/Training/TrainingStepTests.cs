@@ -1,4 +1,8 @@
+using Tessera.Data;
 using Tessera.Models;
+using Tessera.Runs;
+using Tessera.Runtime;
+using Tessera.Tests.Fixtures;
 using Tessera.Training;
 using static TorchSharp.torch;
 using AdamW = Tessera.Training.AdamW;

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Tests.Fixtures;
 using Tessera.Weights;
 using static TorchSharp.torch;
 

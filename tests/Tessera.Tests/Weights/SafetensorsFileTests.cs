@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Tessera.Tests.Fixtures;
 using Tessera.Weights;
 
 namespace Tessera.Tests.Weights;

@@ -2,6 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
+using Tessera.Tests.Fixtures;
 using Tessera.Weights;
 
 namespace Tessera.Tests.Weights;

@@ -1,0 +1,82 @@
+using System.Runtime.InteropServices;
+using Tessera.Imaging;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Data;
+
+/// <summary>All packed pictures in the device's memory, uint8, so that a batch is one gather and no transfer.</summary>
+public sealed class ResidentPixels : IDisposable
+{
+    private const long ChunkBytes = 64 << 20;
+    private const double LargestShare = 0.5; // of the device's memory: the rest is the model's, its activations' and other programs'
+
+    private readonly Tensor pixels; // (N, C, H, W), uint8
+
+    private ResidentPixels(Tensor pixels) => this.pixels = pixels;
+
+    /// <summary>Puts packed pictures on the device where the choice and its memory allow; else returns null.</summary>
+    public static ResidentPixels? Place(ImageSet images, DataOnDevice choice, Device device)
+    {
+        if (images.DecodesWhenRead) return null; // there are too many even to pack
+        var bytes = (long)images.Count * images.Shape.Pixels;
+        var wanted = choice == DataOnDevice.Yes
+            || (choice == DataOnDevice.Auto && device.type == DeviceType.CUDA && bytes <= LargestShare * TotalMemory(device));
+        return wanted ? new ResidentPixels(Upload(images, device)) : null;
+    }
+
+    /// <summary>A batch.</summary>
+    /// <param name="pictures">(B), int64, on the CPU or the device: the pictures' indices</param>
+    /// <returns>(B, C, H, W), uint8, on the device</returns>
+    public Tensor Gather(Tensor pictures)
+    {
+        using var scope = NewDisposeScope();
+        return pixels.index_select(0, pictures.to(pixels.device, non_blocking: true)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Frees the device's memory.</summary>
+    public void Dispose() => pixels.Dispose();
+
+    private static Tensor Upload(ImageSet images, Device device)
+    {
+        var shape = images.Shape;
+        var target = empty([images.Count, shape.Channels, shape.Height, shape.Width], ScalarType.Byte, device).DetachFromDisposeScope();
+        var chunk = (int)Math.Clamp(ChunkBytes / shape.Pixels, 1, images.Count);
+        for (var start = 0; start < images.Count; start += chunk)
+        {
+            using var scope = NewDisposeScope();
+            var count = Math.Min(chunk, images.Count - start);
+            var part = empty([count, shape.Channels, shape.Height, shape.Width], ScalarType.Byte);
+            var bytes = part.bytes;
+            for (var i = 0; i < count; i++) images.Read(start + i, bytes[(i * shape.Pixels)..]);
+            target.narrow(0, start, count).copy_(part);
+        }
+        return target;
+    }
+
+    // TorchSharp has no call for this; the driver's library, which is on every machine that has such a device, does.
+    private static long TotalMemory(Device device)
+    {
+        var name = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
+        if (!NativeLibrary.TryLoad(name, out var driver) || !NativeLibrary.TryGetExport(driver, "cuDeviceTotalMem_v2", out var address)) return 0;
+        unsafe
+        {
+            nuint bytes = 0;
+            var total = (delegate* unmanaged<nuint*, int, int>)address;
+            return total(&bytes, Math.Max(0, device.index)) == 0 ? (long)bytes : 0;
+        }
+    }
+}
+
+/// <summary>Whether the packed pictures are put into the device's memory, as uint8, where batches are then gathered.</summary>
+public enum DataOnDevice
+{
+    /// <summary>On a GPU, when they are packed and take at most half of its memory.</summary>
+    Auto,
+
+    /// <summary>Always; without room the run fails as it begins.</summary>
+    Yes,
+
+    /// <summary>Never: batches are copied from pinned memory while the step before computes.</summary>
+    No,
+}

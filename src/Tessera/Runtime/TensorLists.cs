@@ -1,0 +1,53 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Runtime;
+
+/// <summary>Operations on many tensors in one call, which TorchSharp does not pass on: compiled once, from a script.</summary>
+internal static class TensorLists
+{
+    // The caller of _fused_adamw_ counts the steps: with a count of 0 the bias correction divides by zero.
+    private const string Script = """
+        def adamw(weights: List[Tensor], gradients: List[Tensor], means: List[Tensor], squares: List[Tensor], counts: List[Tensor],
+                  rate: float, beta1: float, beta2: float, decay: float, epsilon: float):
+            torch._foreach_add_(counts, 1)
+            torch._fused_adamw_(weights, gradients, means, squares, [], counts, lr=rate, beta1=beta1, beta2=beta2,
+                                weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
+
+        def copy(to: List[Tensor], values: List[Tensor]):
+            torch._foreach_copy_(to, values)
+
+        def add(sums: List[Tensor], terms: List[Tensor]):
+            torch._foreach_add_(sums, terms)
+
+        def clip(gradients: List[Tensor], limit: float):
+            norm = torch.linalg_vector_norm(torch.stack(torch._foreach_norm(gradients, 2, 6))) # 6 is float32 here, where its name is unknown
+            torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
+
+        """; // The compiler wants the last line ended.
+
+    private static readonly Lazy<jit.CompilationUnit> Kernels = new(() => jit.compile(Script));
+
+    /// <summary>AdamW's step (Loshchilov and Hutter 2019, algorithm 2); counts are raised first.</summary>
+    public static void AdamW(
+        Tensor[] weights, Tensor[] gradients, Tensor[] means, Tensor[] squares, Tensor[] counts,
+        double rate, double beta1, double beta2, double decay, double epsilon) =>
+        Invoke("adamw", [weights, gradients, means, squares, counts], rate, beta1, beta2, decay, epsilon);
+
+    /// <summary>Overwrites tensors, changing the values' type as needed.</summary>
+    public static void Copy(Tensor[] to, Tensor[] values) => Invoke("copy", [to, values]);
+
+    /// <summary>Adds terms to sums, each to each.</summary>
+    public static void Add(Tensor[] sums, Tensor[] terms) => Invoke("add", [sums, terms]);
+
+    /// <summary>Scales gradients so that the norm of all is at most <paramref name="limit"/>, without waiting for the device.</summary>
+    public static void Clip(Tensor[] gradients, double limit) => Invoke("clip", [gradients], limit);
+
+    // The numbers are kept until the call has ended: see HeldNumbers.
+    private static void Invoke(string name, Tensor[][] lists, params double[] numbers)
+    {
+        var held = Array.ConvertAll(numbers, n => (Scalar)n);
+        Kernels.Value.invoke(name, [.. lists, .. held]);
+        foreach (var number in held) number.Dispose();
+    }
+}

@@ -1,0 +1,80 @@
+using System.Runtime.ExceptionServices;
+using static TorchSharp.torch;
+
+namespace Tessera.Runtime;
+
+/// <summary>Threads that live as long as this, each of which computes with one core.</summary>
+/// <remarks>
+/// Two cores that work on two halves of a batch wait for each other once a step; two that share every operation wait at each, and stand idle
+/// between them. The threads are kept, and no pool's, since the C library keeps freed memory by thread.
+/// </remarks>
+internal sealed class WorkerThreads : IDisposable
+{
+    private readonly Barrier gate;
+    private readonly Thread[] threads;
+    private readonly Exception?[] faults;
+    private Action<int>? work;
+
+    /// <param name="count">How many; with 1 there is no thread, and work is done on the caller's.</param>
+    public WorkerThreads(int count)
+    {
+        Count = count;
+        faults = new Exception?[count];
+        gate = new Barrier(count + 1);
+        threads = count == 1 ? [] : [.. Enumerable.Range(0, count).Select(Start)];
+    }
+
+    public int Count { get; }
+
+    /// <summary>Does work on all threads at once, each called with its number from 0, and returns when all have ended.</summary>
+    /// <exception cref="Exception">What the first of them threw, when all have ended.</exception>
+    public void Run(Action<int> job)
+    {
+        if (Count == 1)
+        {
+            job(0);
+            return;
+        }
+        var cores = get_num_threads();
+        set_num_threads(1); // of an operation; it holds for every thread but those that have said otherwise
+        work = job;
+        gate.SignalAndWait();
+        gate.SignalAndWait();
+        set_num_threads(cores);
+        if (faults.FirstOrDefault(f => f is not null) is { } fault) ExceptionDispatchInfo.Throw(fault);
+    }
+
+    public void Dispose()
+    {
+        work = null;
+        if (threads.Length > 0) gate.SignalAndWait();
+        foreach (var thread in threads) thread.Join();
+        gate.Dispose();
+    }
+
+    private Thread Start(int number)
+    {
+        var thread = new Thread(() => Serve(number)) { IsBackground = true, Name = $"training {number}" };
+        thread.Start();
+        return thread;
+    }
+
+    private void Serve(int number)
+    {
+        while (true)
+        {
+            gate.SignalAndWait();
+            if (work is not { } job) return;
+            try
+            {
+                faults[number] = null;
+                job(number);
+            }
+            catch (Exception fault)
+            {
+                faults[number] = fault;
+            }
+            gate.SignalAndWait();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using Tessera.Data;
+using Tessera.Imaging;
+using Tessera.Masking;
+using Tessera.Models;
+using Tessera.Tests.Fixtures;
+
+namespace Tessera.Tests.Data;
+
+public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<PackedShapes>
+{
+    private static readonly MaskSampler Masks = new(
+        new MaskOptions(), new MaskedAutoencoderOptions { Encoder = new() { ImageHeight = 32, ImageWidth = 32 } }, seed: 4);
+
+    private readonly PackedImages images = shapes.Images;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(9)] // the last batch is smaller
+    [InlineData(100)]
+    public void Hands_Over_Each_Picture_Once_With_Its_Own_Pixels_Crop_And_Mask(int batchSize)
+    {
+        var augmentation = new Augmentation(new(), 32, 32, seed: 4);
+        var order = BatchLoader.Shuffled(Enumerable.Range(0, 20).ToArray(), seed: 4, epoch: 2);
+        var seen = new List<int>();
+        foreach (var batch in new BatchLoader(images, Masks, augmentation).Load(order, batchSize, epoch: 2))
+        {
+            using var owned = batch;
+            batch.Images!.shape.ShouldBe([batch.Count, 3, 32, 32]);
+            for (var i = 0; i < batch.Count; i++)
+            {
+                var picture = (int)batch.Pictures[i].item<long>();
+                seen.Add(picture);
+                batch.Images[i].contiguous().bytes.SequenceEqual(images.Pixels(picture)).ShouldBeTrue();
+                var crop = new float[Augmentation.CropValues];
+                augmentation.Draw([picture], 2, crop);
+                batch.Crops![i].Floats().ShouldBe(crop);
+                using var mask = Masks.Draw([picture], 2);
+                batch.Mask.Hidden[i].ShouldEqual(mask.Hidden[0]);
+            }
+        }
+        seen.ShouldBe(order);
+    }
+
+    [Fact]
+    public void Takes_Pictures_Whole_Without_Augmentation()
+    {
+        using var batch = new BatchLoader(images, Masks).Load((int[])[3], 1, epoch: 0).Single();
+        batch.Crops.ShouldBeNull();
+    }
+
+    [Fact]
+    public void Orders_An_Epoch_By_Seed_And_Epoch()
+    {
+        int[] pictures = [.. Enumerable.Range(10, 50)];
+        var order = BatchLoader.Shuffled(pictures, 1, 0);
+        order.Order().ShouldBe(pictures);
+        order.ShouldNotBe(pictures);
+        BatchLoader.Shuffled(pictures, 1, 0).ShouldBe(order);
+        BatchLoader.Shuffled(pictures, 1, 1).ShouldNotBe(order);
+        BatchLoader.Shuffled(pictures, 2, 0).ShouldNotBe(order);
+    }
+
+    [Fact]
+    public void Takes_A_Subset_In_Ascending_Order()
+    {
+        int[] pictures = [.. Enumerable.Range(10, 50)];
+        var subset = BatchLoader.Subset(pictures, 7, seed: 1);
+        subset.Length.ShouldBe(7);
+        subset.Distinct().Order().ShouldBe(subset);
+        subset.ShouldBeSubsetOf(pictures);
+        BatchLoader.Subset(pictures, 7, seed: 2).ShouldNotBe(subset);
+        BatchLoader.Subset(pictures, null, seed: 1).ShouldBe(pictures);
+        BatchLoader.Subset(pictures, 50, seed: 1).ShouldBe(pictures);
+        BatchLoader.Subset(pictures, 99, seed: 1).ShouldBe(pictures);
+    }
+
+    [Fact]
+    public void Surfaces_The_Loaders_Fault_After_The_Batches_Before_It()
+    {
+        var loaded = new List<int>();
+        var fault = Should.Throw<ArgumentOutOfRangeException>(() =>
+        {
+            foreach (var batch in new BatchLoader(images, Masks).Load((int[])[1, 2, 3, 4, 1000, 5], 2, epoch: 0))
+            {
+                using var owned = batch;
+                loaded.AddRange(batch.Pictures.data<long>().Select(p => (int)p));
+            }
+        });
+        fault.Message.ShouldContain("there is no number 1000");
+        loaded.ShouldBe([1, 2, 3, 4]);
+    }
+
+    [Fact]
+    public void Starts_Nothing_Before_It_Is_Asked_And_Loads_Nothing_From_Nothing() =>
+        new BatchLoader(images, Masks).Load(ReadOnlyMemory<int>.Empty, 4, epoch: 0).ShouldBeEmpty();
+}

@@ -1,0 +1,185 @@
+using Tessera.Masking;
+using Tessera.Models;
+using Tessera.Runs;
+using Tessera.Tests.Fixtures;
+using Tessera.Training;
+
+namespace Tessera.Tests.Runs;
+
+public sealed class ResumedRunTests(PackedShapes shapes) : IClassFixture<PackedShapes>, IDisposable
+{
+    private static readonly PretrainOptions Options = PackedShapes.Options with { CheckpointSteps = 3 };
+
+    private readonly ScratchFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Theory]
+    [InlineData(MaskPlacement.Encoder, 1)]
+    [InlineData(MaskPlacement.Encoder, 2)] // within the first epoch
+    [InlineData(MaskPlacement.Encoder, 4)] // at its end
+    [InlineData(MaskPlacement.Decoder, 6)] // within the last one
+    [InlineData(MaskPlacement.Decoder, 8)] // at the end of the run, before its evaluation
+    public void Ends_With_The_Same_Bytes_As_A_Run_That_Was_Never_Stopped(MaskPlacement placement, long step)
+    {
+        var options = Options with { Placement = placement };
+        var (whole, broken) = (folder.File("whole"), folder.File("broken"));
+        TestRuns.Train(whole, options, shapes.Images);
+
+        TestRuns.TrainUntil(broken, options, shapes.Images, step);
+        File.Exists(Path.Combine(broken, "model.safetensors")).ShouldBeFalse();
+        TestRuns.Train(broken, options, shapes.Images);
+
+        TestRuns.HashOfResult(broken).ShouldBe(TestRuns.HashOfResult(whole));
+        ShouldHaveEachStepOnce(broken);
+        TestRuns.Metrics(broken).Select(l => l.HeldOut).ShouldBe(TestRuns.Metrics(whole).Select(l => l.HeldOut));
+    }
+
+    [Fact]
+    public void Ends_With_The_Same_Bytes_With_Accumulated_Batches_However_Often_It_Is_Stopped()
+    {
+        var options = Options with { Accumulate = 2, BatchSize = 8, Clip = null, Masking = "block", EvaluateLimit = 3 };
+        var (whole, broken) = (folder.File("whole"), folder.File("broken"));
+        TestRuns.Train(whole, options, shapes.Images);
+
+        foreach (var step in new[] { 1, 2, 5 }) TestRuns.TrainUntil(broken, options, shapes.Images, step);
+        TestRuns.Train(broken, options, shapes.Images);
+
+        TestRuns.HashOfResult(broken).ShouldBe(TestRuns.HashOfResult(whole));
+        ShouldHaveEachStepOnce(broken);
+    }
+
+    [Theory]
+    [InlineData(2, null)] // before the first checkpoint
+    [InlineData(5, null)] // two steps after one
+    [InlineData(4, 0)] // in the evaluation of an epoch
+    [InlineData(8, 6)] // after the last evaluation's pictures, before the result
+    public void Goes_On_From_What_A_Kill_Leaves(int step, int? evaluating)
+    {
+        var (whole, killed) = (folder.File("whole"), folder.File("killed"));
+        TestRuns.Train(whole, Options, shapes.Images, progress =>
+        {
+            if (progress.Step == step && progress.Evaluating == evaluating && !Directory.Exists(killed)) TestRuns.Copy(whole, killed);
+        });
+        // A kill can come in the middle of any write.
+        Directory.CreateDirectory(Path.Combine(killed, "checkpoints"));
+        File.WriteAllBytes(Path.Combine(killed, "checkpoints", $"step-{step + 1:D9}.safetensors.partial"), [1, 2, 3]);
+        File.AppendAllText(Path.Combine(killed, "metrics.jsonl"), "{\"step\":9,\"ep");
+
+        TestRuns.Train(killed, Options, shapes.Images);
+
+        TestRuns.HashOfResult(killed).ShouldBe(TestRuns.HashOfResult(whole));
+        ShouldHaveEachStepOnce(killed);
+    }
+
+    [Fact]
+    public void Goes_On_From_The_Checkpoint_Before_When_The_Newest_Is_Removed()
+    {
+        var (whole, broken) = (folder.File("whole"), folder.File("broken"));
+        TestRuns.Train(whole, Options, shapes.Images);
+        TestRuns.TrainUntil(broken, Options, shapes.Images, 5);
+        Checkpoints(broken).ShouldBe(["step-000000004.safetensors", "step-000000005.safetensors"]); // the last two are kept
+        File.Delete(RunDirectory.NewestCheckpoint(broken)!);
+
+        TestRuns.Train(broken, Options, shapes.Images);
+
+        TestRuns.HashOfResult(broken).ShouldBe(TestRuns.HashOfResult(whole));
+        ShouldHaveEachStepOnce(broken);
+    }
+
+    [Fact]
+    public void Leaves_A_Finished_Run_As_It_Is()
+    {
+        var run = folder.File("run");
+        var first = TestRuns.Train(run, Options, shapes.Images);
+        var (hash, metrics) = (TestRuns.HashOfResult(run), File.ReadAllText(Path.Combine(run, "metrics.jsonl")));
+
+        var second = TestRuns.Train(run, Options, shapes.Images);
+
+        TestRuns.HashOfResult(run).ShouldBe(hash);
+        File.ReadAllText(Path.Combine(run, "metrics.jsonl")).ShouldBe(metrics);
+        second.HeldOut.ShouldBe(first.HeldOut);
+    }
+
+    [Fact]
+    public void Finishes_A_Trained_Run_Whose_Log_Was_Lost()
+    {
+        var run = folder.File("run");
+        var first = TestRuns.Train(run, Options, shapes.Images);
+        File.Delete(Path.Combine(run, "metrics.jsonl"));
+
+        var second = TestRuns.Train(run, Options, shapes.Images);
+
+        second.HeldOut.ShouldBe(first.HeldOut);
+        second.FinalLoss.ShouldBeNull();
+    }
+
+    [Fact]
+    public void Says_Which_Checkpoint_Is_Damaged_And_What_To_Do()
+    {
+        var run = folder.File("run");
+        TestRuns.TrainUntil(run, Options, shapes.Images, 5);
+        var file = RunDirectory.NewestCheckpoint(run)!;
+        using (var stream = new FileStream(file, FileMode.Open)) stream.SetLength(stream.Length - 5);
+
+        var message = Should.Throw<RunDirectoryException>(() => TestRuns.Train(run, Options, shapes.Images)).Message;
+
+        message.ShouldStartWith($"The checkpoint {file} is damaged: {file} cannot be read as safetensors: ");
+        message.ShouldEndWith(". Remove it to go on from the one before it.");
+    }
+
+    [Fact]
+    public void Says_When_A_Checkpoint_Is_Another_Kind_Of_File()
+    {
+        var run = folder.File("run");
+        TestRuns.Train(run, Options, shapes.Images);
+        var file = RunDirectory.NewestCheckpoint(run)!;
+        File.Copy(Path.Combine(run, "model.safetensors"), file, overwrite: true);
+        Should.Throw<RunDirectoryException>(() => TestRuns.Train(run, Options, shapes.Images)).Message
+            .ShouldBe($"The checkpoint {file} is damaged: its metadata lacks 'tessera.step'. Remove it to go on from the one before it.");
+    }
+
+    [Fact]
+    public void Refuses_To_Go_On_With_Other_Pictures()
+    {
+        var run = folder.File("run");
+        TestRuns.TrainUntil(run, Options, shapes.Images, 1);
+        using var others = Tessera.Imaging.PackedImages.OpenOrPack(
+            "shapes:65", shapes.Images.Shape, folder.Path, cancellation: TestContext.Current.CancellationToken);
+        Should.Throw<RunDirectoryException>(() => TestRuns.Train(run, Options, others)).Message
+            .ShouldBe($"The pictures have changed since {RunDirectory.NewestCheckpoint(run)} was written, so the run cannot go on as it was: bring them back, or start a new run.");
+    }
+
+    [Fact]
+    public void Loads_As_A_Model_From_A_Run_And_From_Its_Checkpoint()
+    {
+        var run = folder.File("run");
+        TestRuns.TrainUntil(run, Options, shapes.Images, 2);
+        var checkpoint = RunDirectory.NewestCheckpoint(run)!;
+        using (var unfinished = Tessera.Weights.ModelFile.Load(run))
+        {
+            unfinished.File.ShouldBe(checkpoint);
+            unfinished.Description.Training["step"].ShouldBe("2");
+            Tessera.Weights.ModelInfo.Read(run).Parameters.ShouldBe(unfinished.Model.parameters().Sum(p => p.numel()));
+        }
+        TestRuns.Train(run, Options, shapes.Images);
+
+        using var finished = Tessera.Weights.ModelFile.Load(run);
+        using var last = Tessera.Weights.ModelFile.Load(RunDirectory.NewestCheckpoint(run)!);
+
+        finished.File.ShouldBe(Path.Combine(run, "model.safetensors"));
+        finished.Description.Mask.ShouldBe(new MaskOptions());
+        foreach (var (one, other) in finished.Model.parameters().Zip(last.Model.parameters())) other.ShouldEqual(one);
+    }
+
+    private static IEnumerable<string?> Checkpoints(string run) =>
+        Directory.EnumerateFiles(Path.Combine(run, "checkpoints")).Select(Path.GetFileName).Order(StringComparer.Ordinal);
+
+    private static void ShouldHaveEachStepOnce(string run)
+    {
+        var lines = TestRuns.Metrics(run);
+        lines.Where(l => l.Loss is not null).Select(l => l.Step).ShouldBe(Enumerable.Range(1, 8).Select(s => (long)s));
+        lines.Where(l => l.HeldOut is not null).Select(l => l.Step).ShouldBe([4L, 8L]);
+        File.ReadLines(Path.Combine(run, "metrics.jsonl")).Count().ShouldBe(10);
+    }
+}
