@@ -1,0 +1,69 @@
+using System.Runtime.InteropServices;
+
+namespace Tessera.Imaging;
+
+/// <summary>Writes a file beside its place and renames it over: a reader meets the old file or the new one, never half of one.</summary>
+/// <remarks>
+/// Its bytes are on the disk before it is renamed, and the name is too when a call returns, so that a power cut leaves either file whole.
+/// What was written so far is removed where writing fails; a kill leaves <c>FILE.partial</c>, which the next writing replaces.
+/// </remarks>
+internal static class WholeFile
+{
+    private const string Ending = ".partial";
+
+    /// <summary>Writes a file.</summary>
+    /// <param name="file">Its place; the folder exists.</param>
+    /// <param name="write">Writes its bytes.</param>
+    /// <param name="size">Its size in bytes where that is known, so that a full disk is noticed before work is done; else 0.</param>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    public static void Write(string file, Action<FileStream> write, long size = 0)
+    {
+        var partial = file + Ending;
+        var created = false;
+        try
+        {
+            var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.Read, PreallocationSize = size };
+            using (var stream = new FileStream(partial, options))
+            {
+                created = true;
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(partial, file, overwrite: true);
+        }
+        catch
+        {
+            if (created) File.Delete(partial);
+            throw;
+        }
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+    }
+
+    /// <summary>Writes text in UTF-8.</summary>
+    /// <inheritdoc cref="Write(string, Action{FileStream}, long)"/>
+    public static void Write(string file, string text)
+    {
+        var bytes = System.Text.Encoding.UTF8.GetBytes(text);
+        Write(file, stream => stream.Write(bytes), bytes.Length);
+    }
+
+    /// <summary>Makes the names in a folder last through a power cut, where the system has a call for that.</summary>
+    public static void FlushFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        var descriptor = open(folder, 0); // O_RDONLY
+        if (descriptor < 0) return; // a folder that may be written and not read: its names are the system's matter
+        _ = fsync(descriptor);
+        _ = close(descriptor);
+    }
+
+    [DllImport("libc")]
+    private static extern int open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+
+    [DllImport("libc")]
+    private static extern int fsync(int descriptor);
+
+    [DllImport("libc")]
+    private static extern int close(int descriptor);
+}
