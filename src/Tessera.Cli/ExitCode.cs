@@ -1,6 +1,6 @@
+using Tessera.Cli.Commands;
 using Tessera.Cli.Console;
 using Tessera.Imaging;
-using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -23,15 +23,24 @@ internal static class ExitCode
             terminal.Note("tessera: interrupted.");
             return Interrupted;
         }
-        terminal.Note($"tessera: {OneLine(error)}");
+        terminal.Note($"tessera: {OneLine(error)}{Switches(error)}");
         if (terminal.Verbose) terminal.Note(error.ToString());
-        return error is UsageException or PretrainOptionsException or ComputeDeviceException ? WrongUsage : Failed;
+        return error is UsageException or OptionsException or ComputeDeviceException ? WrongUsage : Failed;
+    }
+
+    /// <summary>The library names options; here is how to set them.</summary>
+    private static string Switches(Exception error)
+    {
+        if (error is not INamesOptions { Options: { Count: > 0 } options }) return "";
+        var settings = new PretrainOptionSet();
+        var switches = options.Select(o => o is "Resume" or "Out" ? $"--{o.ToLowerInvariant()}" : settings.Switch(o)).OfType<string>();
+        return $" ({string.Join(", ", switches)})";
     }
 
     private static string OneLine(Exception error)
     {
         var message = error.Message.Split('\n')[0].Trim();
-        var expected = error is UsageException or PretrainOptionsException or ComputeDeviceException or LibTorchException or RunDirectoryException
+        var expected = error is UsageException or OptionsException or ComputeDeviceException or LibTorchException or RunDirectoryException
             or TrainingDivergedException or ModelFileException or ImagingException or IOException or UnauthorizedAccessException;
         return expected ? message : $"{error.GetType().Name}: {message} (--verbose shows where)";
     }

@@ -7,15 +7,23 @@ namespace Tessera.Imaging;
 /// </remarks>
 public struct CounterRandom
 {
+    private const int ViewShift = 16; // purposes are few: the upper half of their word tells views apart
+
     private readonly ulong seed;
     private readonly uint purpose, epoch, index;
     private uint block, used;
     private UInt128 buffer;
 
     /// <summary>Starts the sequence at its first draw.</summary>
-    public CounterRandom(ulong seed, RandomPurpose purpose, uint epoch, uint index)
+    /// <param name="seed">The run's seed.</param>
+    /// <param name="purpose">What is drawn.</param>
+    /// <param name="epoch">The epoch, or the step.</param>
+    /// <param name="index">The picture's index.</param>
+    /// <param name="view">Which of several views of the picture, from 0 and below 65,536.</param>
+    public CounterRandom(ulong seed, RandomPurpose purpose, uint epoch, uint index, int view = 0)
     {
-        (this.seed, this.purpose, this.epoch, this.index) = (seed, (uint)purpose, epoch, index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)view, 1u << ViewShift, nameof(view));
+        (this.seed, this.purpose, this.epoch, this.index) = (seed, (uint)purpose | (uint)view << ViewShift, epoch, index);
         used = 4;
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
+using Tessera.Runtime;
 
 namespace Tessera.Cli.Commands;
 
@@ -24,6 +25,15 @@ internal static class CommonOptions
 
     public static Option<string> Device() =>
         new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto", HelpName = "D" };
+
+    /// <summary>The device of that name, set up for exact products.</summary>
+    /// <exception cref="ComputeDeviceException">There is none.</exception>
+    public static TorchSharp.torch.Device Prepared(string device)
+    {
+        var resolved = ComputeDevice.Resolve(device);
+        ComputePrecision.Apply(Precision.Fp32, resolved);
+        return resolved;
+    }
 
     public static Option<string> Cache() =>
         new("--cache") { Description = "Folder for packed pictures", DefaultValueFactory = _ => DefaultCache, HelpName = "DIR" };

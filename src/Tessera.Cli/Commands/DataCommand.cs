@@ -1,7 +1,8 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
+using Tessera.Data;
 using Tessera.Imaging;
-using Tessera.Runs;
+using Tessera.Runtime;
 
 namespace Tessera.Cli.Commands;
 
@@ -101,12 +102,12 @@ internal static class DataCommand
         if (channels is not (1 or 3)) throw new UsageException($"--channels is {channels}: pictures have 1 or 3.");
         try
         {
-            var (height, width) = new PretrainOptions { ImageSize = size }.Size;
+            var (height, width) = new DataOptions { ImageSize = size }.Size;
             return new ImageShape(channels, height, width);
         }
         catch (FormatException e)
         {
-            throw new PretrainOptionsException([e.Message]);
+            throw new OptionsException([e.Message]);
         }
     }
 

@@ -3,7 +3,6 @@ using Tessera.Cli.Console;
 using Tessera.Data;
 using Tessera.Evaluation;
 using Tessera.Imaging;
-using Tessera.Runtime;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
@@ -11,8 +10,6 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera evaluate</c>: how good a model is.</summary>
 internal static class EvaluateCommand
 {
-    private const int BatchSize = 128;
-
     public static Verb Build(Terminal terminal)
     {
         var command = new Verb("evaluate", "Measure how good a model is.");
@@ -30,27 +27,34 @@ internal static class EvaluateCommand
         var cache = CommonOptions.Cache();
         var device = CommonOptions.Device();
         var limit = CommonOptions.Value<int?>("--limit", "N", "Restore so many held-out pictures [default: all]");
-        var batch = CommonOptions.Value<int?>("--batch-size", "N", $"Pictures a forward pass [default: {BatchSize}]");
+        var batch = CommonOptions.Value<int?>("--batch-size", "N", "Pictures a forward pass [default: what a quarter of a gigabyte holds]");
+        var noPack = new Option<bool>("--no-pack") { Description = "Decode pictures as they are needed, for a folder too large to pack [default: pack once]" };
         var masks = new MaskOptionSet();
-        foreach (var option in new Option[] { model, data, limit, batch, device, cache }) command.Add(option);
+        foreach (var option in new Option[] { model, data, noPack, limit, batch, device, cache }) command.Add(option);
         masks.AddTo(command);
 
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(batch) < 1 || parsed.GetValue(limit) < 1) throw new UsageException("--batch-size and --limit must be at least 1.");
-            var target = ComputeDevice.Resolve(parsed.GetValue(device)!);
+            var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var signals = new InterruptSignals(terminal);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var encoder = loaded.Description.Architecture.Encoder;
             var sampler = masks.Sampler(parsed, loaded.Description);
-            using var images = ProgressBar.Open(terminal, progress => PackedImages.OpenOrPack(parsed.GetValue(data)!,
-                new ImageShape(encoder.Channels, encoder.ImageHeight, encoder.ImageWidth), parsed.GetValue(cache)!, progress, signals.Token));
+            var options = new DataOptions
+            {
+                Source = parsed.GetValue(data)!,
+                Channels = encoder.Channels,
+                ImageSize = $"{encoder.ImageHeight}x{encoder.ImageWidth}",
+                NoPack = parsed.GetValue(noPack),
+            };
+            var seed = MaskOptionSet.SplitSeed(loaded.Description);
+            using var images = ProgressBar.Open(terminal, progress => options.Open(seed, parsed.GetValue(cache)!, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
 
-            var seed = masks.Seed(parsed, loaded.Description);
             var pictures = BatchLoader.Subset(DataSplit.Of(images, limit: null, seed).HeldOut, parsed.GetValue(limit), seed);
             var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
-                loaded.Model, loaded.Description.Normalization, images, pictures, sampler, parsed.GetValue(batch) ?? BatchSize, target,
+                loaded.Model, loaded.Description.Normalization, images, pictures, sampler, target, parsed.GetValue(batch),
                 new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
             terminal.Say($"{report.Pictures} held-out pictures of {images.SourceLocation}, {sampler.Hidden} of {sampler.Patches} patches hidden");
             terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");

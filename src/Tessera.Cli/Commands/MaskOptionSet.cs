@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Tessera.Masking;
-using Tessera.Runs;
+using Tessera.Runtime;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
@@ -12,17 +12,18 @@ internal sealed class MaskOptionSet
     private readonly Option<double?> ratio = CommonOptions.Value<double?>("--mask-ratio", "R", "Share of the patches that is hidden [default: the model's]");
     private readonly Option<string?> masking = CommonOptions.Value<string?>("--masking", "random|block|grid", "How hidden patches are chosen [default: the model's]");
     private readonly Option<int?> unit = CommonOptions.Value<int?>("--mask-unit", "PIXELS", "Side of the square that is hidden as one [default: the model's]");
-    private readonly Option<ulong?> seed = CommonOptions.Value<ulong?>("--seed", "N", "Which masks are drawn, and which pictures are held out [default: the model's]");
+    private readonly Option<ulong?> seed = CommonOptions.Value<ulong?>("--seed", "N", "Which masks are drawn [default: the model's]");
 
     public void AddTo(Command command)
     {
         foreach (var option in new Option[] { ratio, masking, unit, seed }) command.Add(option);
     }
 
-    public ulong Seed(ParseResult parsed, ModelDescription model) => parsed.GetValue(seed)
-        ?? (ulong.TryParse(model.Training.GetValueOrDefault("seed"), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : 1);
+    /// <summary>The seed that a model's pictures were split with.</summary>
+    public static ulong SplitSeed(ModelDescription model) =>
+        ulong.TryParse(model.Training.GetValueOrDefault("seed"), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : 1;
 
-    /// <exception cref="PretrainOptionsException">The masks do not fit the model.</exception>
+    /// <exception cref="OptionsException">The masks do not fit the model.</exception>
     public MaskSampler Sampler(ParseResult parsed, ModelDescription model)
     {
         var options = new MaskOptions
@@ -33,7 +34,7 @@ internal sealed class MaskOptionSet
         };
         var encoder = model.Architecture.Encoder;
         var faults = options.Faults(encoder.ImageHeight, encoder.ImageWidth, encoder.PatchSize).ToList();
-        if (faults.Count > 0) throw new PretrainOptionsException(faults);
-        return new MaskSampler(options, model.Architecture, Seed(parsed, model));
+        if (faults.Count > 0) throw new OptionsException(faults);
+        return new MaskSampler(options, model.Architecture, parsed.GetValue(seed) ?? SplitSeed(model));
     }
 }

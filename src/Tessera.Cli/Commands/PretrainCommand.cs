@@ -4,7 +4,6 @@ using Tessera.Cli.Console;
 using Tessera.Evaluation;
 using Tessera.Imaging;
 using Tessera.Runs;
-using Tessera.Runtime;
 using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
@@ -19,67 +18,92 @@ internal static class PretrainCommand
             "tessera pretrain",
             "tessera pretrain --data pictures/ --out runs/pictures",
             "tessera pretrain --data tiny-imagenet-200/ --placement decoder --epochs 100",
-            "tessera pretrain --resume runs/pictures");
+            "tessera pretrain --resume runs/pictures",
+            "tessera pretrain --data more-pictures/ --init runs/pictures --out runs/more",
+            "tessera pretrain --resume runs/constant --finish 20 --out runs/finished");
         var settings = new PretrainOptionSet();
         var output = new Option<string?>("--out", "-o") { Description = "The run directory to make [default: runs/DATE-TIME]", HelpName = "DIR" };
         var resume = new Option<string?>("--resume") { Description = "Go on with a run that was stopped", HelpName = "RUN" };
+        var finish = CommonOptions.Value<int?>(
+            "--finish", "EPOCHS", "With --resume and --out: a copy of the run, begun at a constant rate, goes on with a rate that falls to zero; the run stays as it is");
         var config = CommonOptions.Value<string?>(
             "--config", "FILE", "Options from a file such as a run's options.json; what the command line says counts first");
         var cache = CommonOptions.Cache();
-        foreach (var option in new Option[] { output, resume, config }) command.Add(option);
+        foreach (var option in new Option[] { output, resume, finish, config }) command.Add(option);
         settings.AddTo(command);
         command.Add(cache);
 
         command.SetAction(parsed =>
         {
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
+            var packed = parsed.GetValue(cache)!;
             if (parsed.GetValue(resume) is not { } begun)
             {
+                if (parsed.GetValue(finish) is not null) throw new UsageException("--finish goes with --resume RUN and --out NEW.");
                 RunDirectory.RequireFree(folder); // now, not after packing
-                var ground = Ground(settings, parsed, parsed.GetValue(config));
-                return Train(terminal, ground, parsed.GetValue(cache)!, options => RunDirectory.Create(folder, options));
+                return Train(terminal, Ground(settings, parsed, parsed.GetValue(config)), packed, (options, _) => PretrainRun.Begin(folder, options));
             }
-
-            if (parsed.GetResult(output) is not null || parsed.GetResult(config) is not null)
-                throw new UsageException("--resume goes on in the run's own directory with its own options: leave out --out and --config.");
-            var (run, saved) = RunDirectory.Open(begun);
-            settings.RequireSame(saved, parsed, begun);
-            return Train(terminal, saved, parsed.GetValue(cache)!, _ => run);
+            if (parsed.GetResult(config) is not null) throw new UsageException("--resume goes on with the run's own options: leave out --config.");
+            return parsed.GetValue(finish) is { } epochs
+                ? Finish(terminal, settings, parsed, begun, epochs, parsed.GetValue(output) ?? throw new UsageException("--finish needs --out: the copy's directory."), packed)
+                : GoOn(terminal, settings, parsed, begun, isElsewhere: parsed.GetResult(output) is not null, packed);
         });
         return command;
     }
 
     private static PretrainOptions Ground(PretrainOptionSet settings, ParseResult parsed, string? config)
     {
-        var ground = config is not null ? RunDirectory.ReadOptions(config)
+        var ground = config is not null ? PretrainRun.ReadOptions(config)
             : settings.Names(parsed, "--data") || settings.Names(parsed, "--model") ? new PretrainOptions()
             : PretrainOptions.QuickStart;
         return settings.Over(ground, parsed);
     }
 
-    private static int Train(Terminal terminal, PretrainOptions options, string cache, Func<PretrainOptions, RunDirectory> directory)
+    private static int GoOn(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string begun, bool isElsewhere, string cache)
+    {
+        if (isElsewhere) throw new UsageException("--resume goes on in the run's own directory: leave out --out.");
+        var (run, saved) = PretrainRun.Open(begun);
+        using var release = run;
+        var wanted = settings.Resumed(saved, parsed, begun);
+        return Train(terminal, wanted, cache, (options, _) =>
+        {
+            var (resolved, isSame) = PretrainRun.GoOn(run, saved, options);
+            if (!isSame)
+                terminal.Note($"device, number format or workers are others than before ({resolved.Training.Device}, {CommonOptions.Word(resolved.Training.Precision)}, {resolved.Training.Workers}): from here on the run is no longer bit for bit what it would have been");
+            return (run, resolved);
+        });
+    }
+
+    private static int Finish(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string source, int epochs, string folder, string cache)
+    {
+        RunDirectory.RequireFree(folder);
+        var saved = PretrainRun.ReadOptions(RunDirectory.RequireRun(source));
+        return Train(terminal, settings.Resumed(saved, parsed, source), cache,
+            (options, split) => PretrainRun.Finish(source, options, epochs, folder, split.Train.Length));
+    }
+
+    private static int Train(
+        Terminal terminal, PretrainOptions options, string cache, Func<PretrainOptions, DataSplit, (RunDirectory Run, PretrainOptions Options)> directory)
     {
         options.Validate();
-        var device = ComputeDevice.Resolve(options.Device);
-        options = options with { Precision = ComputePrecision.Resolve(options.Precision, device) }; // a resumed run computes alike
         using var signals = new InterruptSignals(terminal);
         using var images = ProgressBar.Open(
-            terminal, progress => Pretraining.OpenImages(options, cache, progress, signals.Token), options.NoPack ? "measuring" : "packing");
+            terminal, progress => options.Data.Open(options.Seed, cache, progress, signals.Token), options.Data.NoPack ? "measuring" : "packing");
         var split = Pretraining.CheckedSplit(options, images);
         var where = images is PackedImages packed ? $"{(packed.WasReused ? "packed before" : "packed")}: {packed.File}" : "decoded as they are needed";
         terminal.Note(
             $"{images.SourceKind}: {split.Train.Length} training and {split.HeldOut.Length} held-out pictures of {images.SourceLocation} ({where})");
         BrokenPictures.Tell(terminal, images.Broken);
 
-        var run = directory(options);
+        var (run, resolved) = directory(options, split);
+        using var release = run;
         terminal.Note($"run directory: {run.Folder}");
-        var view = new PretrainView(terminal);
         PretrainSummary summary;
         try
         {
-            summary = view.While(progress =>
+            summary = new PretrainView(terminal).While(progress =>
             {
-                using var pretraining = new Pretraining(run, options, images, progress, terminal);
+                using var pretraining = new Pretraining(run, resolved, images, progress, terminal);
                 if (pretraining.Step > 0) terminal.Note($"going on from step {pretraining.Step}");
                 return pretraining.Run(signals.Token);
             });

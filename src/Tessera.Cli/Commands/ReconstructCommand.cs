@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Evaluation;
-using Tessera.Runtime;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
@@ -29,7 +28,7 @@ internal static class ReconstructCommand
             if (parsed.GetValue(pictures)!.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file)))
                 throw new UsageException($"--out names {file}, which is one of the pictures: choose another.");
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
-            var target = ComputeDevice.Resolve(parsed.GetValue(device)!);
+            var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var sampler = masks.Sampler(parsed, loaded.Description);
             var result = PictureReconstruction.Save(file, loaded, parsed.GetValue(pictures)!, sampler, target);

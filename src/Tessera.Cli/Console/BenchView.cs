@@ -11,7 +11,7 @@ internal static class BenchView
     {
         var (system, options) = (report.System, report.Options);
         terminal.Say($"{system.Processor}, {system.Cores} cores, {system.Threads} threads, trains on {system.Device}; {system.OperatingSystem}, {system.Runtime}");
-        terminal.Say($"{options.Model}, mask tokens before the {CommonOptions.Word(options.Placement)}, {options.ImageSize} pixels, patches of {options.PatchSize}, batches of {options.BatchSize}");
+        terminal.Say($"{options.Encoder.Model}, mask tokens before the {CommonOptions.Word(options.Objective.Placement)}, {options.Data.ImageSize} pixels, patches of {options.Encoder.PatchSize}, batches of {options.Training.BatchSize}");
         if (saved is not null)
         {
             foreach (var difference in report.DifferencesFrom(saved)) terminal.Say($"not the same in the saved report: {difference}");

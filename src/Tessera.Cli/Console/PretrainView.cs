@@ -1,6 +1,6 @@
 using System.Globalization;
 using Spectre.Console;
-using Tessera.Runs;
+using Tessera.Training;
 
 namespace Tessera.Cli.Console;
 
@@ -11,14 +11,14 @@ internal sealed class PretrainView(Terminal terminal)
     private long shownAt = Environment.TickCount64 - SecondsBetweenLines * 1000;
 
     /// <summary>Runs the work and shows what it reports.</summary>
-    public T While<T>(Func<IProgress<PretrainProgress>, T> work)
+    public T While<T>(Func<IProgress<TrainingProgress>, T> work)
     {
-        if (!terminal.IsInteractive) return work(new Relay<PretrainProgress>(Line));
+        if (!terminal.IsInteractive) return work(new Relay<TrainingProgress>(Line));
         return terminal.WithBar("starting", [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn()],
-            task => work(new Relay<PretrainProgress>(p => Draw(task, p))));
+            task => work(new Relay<TrainingProgress>(p => Draw(task, p))));
     }
 
-    private void Line(PretrainProgress p)
+    private void Line(TrainingProgress p)
     {
         var now = Environment.TickCount64;
         if (!p.IsLogStep || now - shownAt < SecondsBetweenLines * 1000 && p.Step < p.Steps) return;
@@ -26,17 +26,17 @@ internal sealed class PretrainView(Terminal terminal)
         terminal.Note($"{Words(p)}, step {p.Step}/{p.Steps}, rate {p.LearningRate.ToString("g3", CultureInfo.InvariantCulture)}");
     }
 
-    private static void Draw(ProgressTask task, PretrainProgress p)
+    private static void Draw(ProgressTask task, TrainingProgress p)
     {
         task.MaxValue = p.Steps;
         task.Value = p.Step;
         task.Description = Markup.Escape(Words(p));
     }
 
-    private static string Words(PretrainProgress p)
+    private static string Words(TrainingProgress p)
     {
         var words = new List<string> { $"epoch {p.Epoch}/{p.Epochs}" };
-        if (p.Evaluating is { } done) words.Add($"restoring {done}/{p.HeldOut}");
+        if (p.Evaluating is { } e) words.Add($"{e.Name} {e.Done}/{e.Pictures}");
         if (p.Loss is { } loss) words.Add(string.Create(CultureInfo.InvariantCulture, $"loss {loss:f4}"));
         if (p.ImagesPerSecond is { } rate) words.Add(string.Create(CultureInfo.InvariantCulture, $"{rate:f0} images/s"));
         if (p.Remaining is { } left) words.Add($"{Short(left)} left");

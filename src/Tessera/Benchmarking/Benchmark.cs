@@ -1,5 +1,4 @@
 using Tessera.Imaging;
-using Tessera.Runs;
 using Tessera.Runtime;
 using static TorchSharp.torch;
 
@@ -17,15 +16,15 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
 
     /// <summary>Measures. The order matters: what a user waits for comes first and cold, memory before anything large is allocated.</summary>
     /// <param name="cancellation">Ends the benchmark after the step under way; nothing is left behind.</param>
-    /// <exception cref="PretrainOptionsException">The options cannot be run; every fault is named.</exception>
+    /// <exception cref="OptionsException">The options cannot be run; every fault is named.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     /// <exception cref="ImagingException">The pictures cannot be read or packed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public BenchmarkReport Run(CancellationToken cancellation = default)
     {
         options.Validate();
-        var device = ComputeDevice.Resolve(options.Pretraining.Device);
-        ComputePrecision.Apply(options.Pretraining.Precision, device);
+        var device = ComputeDevice.Resolve(options.Pretraining.Training.Device);
+        ComputePrecision.Apply(options.Pretraining.Training.Precision, device);
         var clock = new RoundClock(device, cancellation);
         var report = new BenchmarkReport
         {
@@ -36,12 +35,12 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
         if ((options.Parts & NeedTraining) == 0) return report with { Machine = Machine(Peaks(clock, device, []), clock, device) };
 
         using var folder = new TemporaryFolder();
-        using var images = Pretraining.OpenImages(options.Pretraining, options.CacheFolder ?? folder.Path, progress: null, cancellation);
+        using var images = options.Pretraining.Data.Open(options.Pretraining.Seed, options.CacheFolder ?? folder.Path, progress: null, cancellation);
         var pictures = ColdStart.Age();
-        using var training = new StepUnderTest(options.Pretraining, images, device);
+        using var training = new StepUnderTest(options.Pretraining, images);
         var model = ColdStart.Age();
         var (firstStep, loss, memory) = ColdStart.Run(training, clock);
-        var peaks = Peaks(clock, device, [.. MatrixShape.OfModel(training.Model.Options, training.Masks, options.Pretraining.BatchSize)]);
+        var peaks = Peaks(clock, device, [.. MatrixShape.OfModel(training.Model.Options, training.Masks, options.Pretraining.Training.BatchSize)]);
         if (Wants(BenchmarkParts.Machine)) report = report with { Machine = Machine(peaks, clock, device) };
         report = Training(report, images, training, peaks, clock, device, loss, folder);
         return Wants(BenchmarkParts.Step)

@@ -1,4 +1,5 @@
 using Tessera.Runs;
+using Tessera.Runtime;
 
 namespace Tessera.Benchmarking;
 
@@ -39,11 +40,11 @@ public sealed record BenchmarkOptions
     public string? CacheFolder { get; init; }
 
     /// <summary>Checks all options at once.</summary>
-    /// <exception cref="PretrainOptionsException">Something is wrong; every fault is named.</exception>
+    /// <exception cref="OptionsException">Something is wrong; every fault is named.</exception>
     public void Validate()
     {
         var faults = Faults().ToList();
-        if (faults.Count > 0) throw new PretrainOptionsException(faults);
+        if (faults.Count > 0) throw new OptionsException(faults);
         Pretraining.Validate();
     }
 

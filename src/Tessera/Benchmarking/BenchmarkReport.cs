@@ -85,13 +85,17 @@ public sealed record BenchmarkReport
 
     private static Dictionary<string, string> Settings(BenchmarkReport report)
     {
-        var options = JsonSerializer.SerializeToElement(report.Options, Json).EnumerateObject().ToDictionary(p => p.Name, p => p.Value.ToString());
+        var options = Leaves("", JsonSerializer.SerializeToElement(report.Options, Json)).ToDictionary();
         foreach (var (name, value) in new[]
         {
             ("processor", report.System.Processor), ("threads", $"{report.System.Threads}"), ("on", report.System.Device),
         }) options[name] = value;
         return options;
     }
+
+    private static IEnumerable<(string Name, string Value)> Leaves(string path, JsonElement element) => element.ValueKind == JsonValueKind.Object
+        ? element.EnumerateObject().SelectMany(p => Leaves(path.Length == 0 ? p.Name : $"{path}.{p.Name}", p.Value))
+        : [(path, element.ToString())];
 
     private IEnumerable<BenchmarkFigure> MachineFigures()
     {
@@ -141,7 +145,7 @@ public sealed record BenchmarkReport
         const string part = "loader";
         yield return new(part, "from files", "images/s", Loader.FromFiles);
         yield return new(part, "packing", "images/s", Loader.Packing);
-        yield return new(part, Options.NoPack ? "streamed" : "from a packed file", "images/s", Loader.FromPacked);
+        yield return new(part, Options.Data.NoPack ? "streamed" : "from a packed file", "images/s", Loader.FromPacked);
         yield return new(part, "end to end", "images/s", Loader.EndToEnd);
     }
 

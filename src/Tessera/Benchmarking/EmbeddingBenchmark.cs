@@ -9,7 +9,7 @@ internal sealed class EmbeddingBenchmark(ImageSet images, StepUnderTest training
     public EmbeddingReport Run(PeakRounds peaks, Action<string, int> begins)
     {
         using var quiet = no_grad();
-        using var pixels = Pixels(Math.Min(options.Pretraining.BatchSize, images.Count));
+        using var pixels = Pixels(Math.Min(options.Pretraining.Training.BatchSize, images.Count));
         var batch = (int)pixels.shape[0];
         var flop = FlopCount.OfEmbedding(training.Model.Encoder.Options);
         var calls = clock.CallsIn(options.RoundSeconds, Embed);

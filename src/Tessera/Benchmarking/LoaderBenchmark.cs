@@ -16,7 +16,7 @@ internal sealed class LoaderBenchmark(
         var decoded = 0;
         var decoding = Rounds("from files", begins, 1, () => decoded = Decode(subset)).Times(decoded);
         var packing = Rounds("packing", begins, 1, () => Pack(subset)).Times(subset.Entries.Count);
-        var batches = Rounds("the loader alone", begins, StepsPerCall * options.Pretraining.EffectiveBatch, Load);
+        var batches = Rounds("the loader alone", begins, StepsPerCall * options.Pretraining.Training.EffectiveBatch, Load);
         return new LoaderReport(decoding, what, packing, batches, endToEnd);
     }
 
@@ -32,8 +32,8 @@ internal sealed class LoaderBenchmark(
 
     private (ImageSource Source, string What) OpenFiles()
     {
-        if (Directory.Exists(options.Pretraining.Data))
-            return (ImageSource.Open(options.Pretraining.Data), "the source's own files");
+        if (Directory.Exists(options.Pretraining.Data.Source))
+            return (ImageSource.Open(options.Pretraining.Data.Source), "the source's own files");
         var jpegs = folder.Entry("jpegs");
         JpegFolder.Write(images, options.DrawnJpegs, jpegs, clock.Cancellation);
         return (ImageSource.Open(jpegs), $"JPEGs of {images.Shape}, written from the {(images.DecodesWhenRead ? "source's" : "packed")} pictures");

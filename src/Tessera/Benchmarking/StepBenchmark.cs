@@ -22,7 +22,7 @@ internal sealed class StepBenchmark : IDisposable
     /// <summary>The step alone, between rounds of matrix products.</summary>
     public StepReport Run(PeakRounds peaks, double firstLoss, Action<string, int> begins)
     {
-        var images = options.Pretraining.EffectiveBatch;
+        var images = options.Pretraining.Training.EffectiveBatch;
         var flop = FlopCount.OfPretraining(training.Model.Options, training.Masks.Visible).Training;
         clock.Seconds(1, Step);
         var (rates, products, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
@@ -41,7 +41,7 @@ internal sealed class StepBenchmark : IDisposable
         begins("end to end", round);
         using var batches = training.Load(StepsPerRound + 1).GetEnumerator();
         training.Step(batches).Dispose(); // the loader's thread has started
-        return StepsPerRound * options.Pretraining.EffectiveBatch / clock.Seconds(StepsPerRound, () => training.Step(batches).Dispose());
+        return StepsPerRound * options.Pretraining.Training.EffectiveBatch / clock.Seconds(StepsPerRound, () => training.Step(batches).Dispose());
     }));
 
     public void Dispose()

@@ -1,3 +1,4 @@
+
 namespace Tessera.Benchmarking;
 
 /// <summary>

@@ -3,6 +3,7 @@ using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Training;
@@ -17,24 +18,26 @@ internal sealed class StepUnderTest : IDisposable
 
     private readonly PretrainOptions options;
     private readonly int[] pictures;
-    private readonly TrainingParts parts;
-    private readonly Device device;
+    private readonly ReconstructionObjective objective;
+    private readonly TrainingStep training;
 
-    public StepUnderTest(PretrainOptions options, ImageSet images, Device device)
+    public StepUnderTest(PretrainOptions options, ImageSet images)
     {
-        (this.options, this.device) = (options, device);
-        pictures = Pretraining.CheckedSplit(options, images).Train;
-        parts = new TrainingParts(options, images, device);
+        this.options = options = options with { Training = options.Training.Resolved() };
+        var data = Pretraining.DataOf(options, images, Pretraining.CheckedSplit(options, images));
+        (pictures, Normalization) = (data.Train, data.Normalization);
+        objective = Pretraining.ObjectiveOf(options, data);
+        training = new TrainingStep(objective, data, options.Training);
     }
 
-    public MaskedAutoencoder Model => parts.Model;
+    public MaskedAutoencoder Model => (MaskedAutoencoder)objective.Model;
 
-    public PixelNormalization Normalization => parts.Normalization;
+    public PixelNormalization Normalization { get; }
 
-    public MaskSampler Masks => parts.Masks;
+    public MaskSampler Masks => objective.Masks;
 
     /// <summary>What the options' number format came to on this device.</summary>
-    public Precision Precision => parts.Precision;
+    public Precision Precision => options.Training.Precision;
 
     /// <summary>The type of the factors of the model's matrix products.</summary>
     public ScalarType ProductType => Precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
@@ -42,23 +45,23 @@ internal sealed class StepUnderTest : IDisposable
     /// <summary>Batches of an endless training, epoch after epoch; as many as so many optimiser steps take.</summary>
     public IEnumerable<Batch> Load(int steps)
     {
-        var order = new int[(long)steps * options.EffectiveBatch];
+        var order = new int[(long)steps * options.Training.EffectiveBatch];
         var epoch = Array.Empty<int>();
         for (var i = 0; i < order.Length; i++)
         {
             if (i % pictures.Length == 0) epoch = BatchLoader.Shuffled(pictures, options.Seed, i / pictures.Length);
             order[i] = epoch[i % pictures.Length];
         }
-        return parts.Loader.Load(order, options.BatchSize, epoch: 0);
+        return training.Loader.Load(order, options.Training.BatchSize, epoch: 0);
     }
 
     /// <summary>One optimiser step on batches that stay with the caller.</summary>
     /// <returns>The last batch's loss, not waited for; the caller disposes it.</returns>
     public Tensor Step(Func<Batch> next)
     {
-        for (var i = 1; i < options.Accumulate; i++) parts.Step.Accumulate(next()).Dispose();
-        var loss = parts.Step.Accumulate(next());
-        parts.Step.Update(LearningRate);
+        for (var i = 1; i < options.Training.Accumulate; i++) training.Accumulate(next()).Dispose();
+        var loss = training.Accumulate(next());
+        training.Update(LearningRate)?.Dispose();
         return loss;
     }
 
@@ -81,17 +84,17 @@ internal sealed class StepUnderTest : IDisposable
     /// <returns>Seconds of waiting for data, augmentation, forward, backward, optimiser, and of all.</returns>
     public double[] StepByPhases(IEnumerator<Batch> batches, Action wait)
     {
-        var phases = new StepPhases(TrainingStep.WorkersOn(device), wait);
+        var phases = new StepPhases(training.Workers, wait);
         var (waiting, begin) = (0.0, Stopwatch.GetTimestamp());
-        parts.Step.Phases = phases;
-        for (var i = 0; i < options.Accumulate; i++)
+        training.Phases = phases;
+        for (var i = 0; i < options.Training.Accumulate; i++)
         {
             waiting += Seconds(() => batches.MoveNext());
             using var batch = batches.Current;
-            parts.Step.Accumulate(batch).Dispose();
+            training.Accumulate(batch).Dispose();
         }
-        parts.Step.Phases = null;
-        var updating = Seconds(() => { parts.Step.Update(LearningRate); wait(); });
+        training.Phases = null;
+        var updating = Seconds(() => { training.Update(LearningRate)?.Dispose(); wait(); });
         return [waiting, phases[StepPhase.Augment], phases[StepPhase.Forward], phases[StepPhase.Backward], updating, Stopwatch.GetElapsedTime(begin).TotalSeconds];
 
         static double Seconds(Action work)
@@ -102,5 +105,9 @@ internal sealed class StepUnderTest : IDisposable
         }
     }
 
-    public void Dispose() => parts.Dispose();
+    public void Dispose()
+    {
+        training.Dispose();
+        objective.Dispose();
+    }
 }

@@ -21,16 +21,19 @@ public sealed class Augmentation(AugmentationOptions options, int height, int wi
     /// <summary>Draws the crops of a batch.</summary>
     /// <param name="pictures">The pictures' indices in their data set.</param>
     /// <param name="epoch">The epoch.</param>
-    /// <param name="crops">Receives <see cref="CropValues"/> a picture.</param>
-    public void Draw(ReadOnlySpan<int> pictures, int epoch, Span<float> crops)
+    /// <param name="view">Which view of the pictures, from 0.</param>
+    /// <returns>(B, <see cref="CropValues"/>), float32, on the CPU</returns>
+    public Tensor Draw(ReadOnlySpan<int> pictures, int epoch, int view = 0)
     {
+        var crops = new float[pictures.Length * CropValues];
         for (var i = 0; i < pictures.Length; i++)
         {
-            var random = new CounterRandom(seed, RandomPurpose.Augmentation, (uint)epoch, (uint)pictures[i]);
+            var random = new CounterRandom(seed, RandomPurpose.Augmentation, (uint)epoch, (uint)pictures[i], view);
             var flip = options.Flip && random.NextDouble() < 0.5;
             var (top, left, cropHeight, cropWidth) = DrawCrop(ref random);
-            ((ReadOnlySpan<float>)[top, left, cropHeight, cropWidth, flip ? 1 : 0]).CopyTo(crops.Slice(i * CropValues, CropValues));
+            ((ReadOnlySpan<float>)[top, left, cropHeight, cropWidth, flip ? 1 : 0]).CopyTo(crops.AsSpan(i * CropValues, CropValues));
         }
+        return tensor(crops, [pictures.Length, CropValues]);
     }
 
     /// <summary>Cuts the crops out and brings them to the pictures' size.</summary>

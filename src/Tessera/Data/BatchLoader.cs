@@ -1,22 +1,19 @@
 using System.Collections.Concurrent;
 using Tessera.Imaging;
-using Tessera.Masking;
 using static TorchSharp.torch;
 
 namespace Tessera.Data;
 
 /// <summary>Makes batches of pictures on a thread of its own, a few ahead of their use; where pictures must be decoded, on all cores.</summary>
 /// <param name="images">The pictures; their pixels go straight into a batch.</param>
-/// <param name="masks">Draws the masks.</param>
-/// <param name="augmentation">Draws the crops; null takes pictures whole.</param>
+/// <param name="plan">What is drawn for each picture.</param>
 /// <param name="withPixels">False leaves the pixels out, which are on the device already.</param>
 /// <param name="pinned">Whether batches lie in memory from which a GPU fetches them by itself.</param>
 /// <remarks>
 /// A few batches at most are under way, so memory is bounded. Decoding, the cores work on all of these at once, so none idles while a batch's last
 /// picture is decoded. Batches come in their order and hold the same bytes, whatever thread was faster.
 /// </remarks>
-public sealed class BatchLoader(
-    ImageSet images, MaskSampler masks, Augmentation? augmentation = null, bool withPixels = true, bool pinned = false)
+public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels = true, bool pinned = false)
 {
     private const int Ahead = 3; // enough to hide a slow batch, and small beside the model
 
@@ -114,17 +111,12 @@ public sealed class BatchLoader(
     /// <summary>A batch with everything random, and with room for its pixels.</summary>
     private Batch Draw(int[] pictures, int epoch)
     {
-        Tensor? crops = null;
-        if (augmentation is not null)
-        {
-            var drawn = new float[pictures.Length * Augmentation.CropValues];
-            augmentation.Draw(pictures, epoch, drawn);
-            crops = tensor(drawn, [pictures.Length, Augmentation.CropValues]);
-        }
+        var views = plan.Views.Select((view, v) => new ViewDraw(view.Augmentation?.Draw(pictures, epoch, v), view.Masks?.Draw(pictures, epoch, v)));
+        var labels = plan.Labels ? tensor(Array.ConvertAll(pictures, p => (long)images.Labels[p])) : null;
         var indices = tensor(Array.ConvertAll(pictures, p => (long)p));
         var (channels, height, width) = images.Shape;
         var pixels = withPixels ? empty(pictures.Length, channels, height, width, ScalarType.Byte) : null;
-        return new Batch(pixels, crops, masks.Draw(pictures, epoch), indices);
+        return new Batch(pixels, [.. views], labels, indices);
     }
 
     private void Copy(int[] pictures, Tensor pixels)

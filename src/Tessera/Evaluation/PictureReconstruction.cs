@@ -1,3 +1,4 @@
+using Tessera.Figures;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Weights;
@@ -40,7 +41,8 @@ public static class PictureReconstruction
         using var scope = NewDisposeScope();
         var batch = tensor(read.SelectMany(r => r.Pixels).ToArray(), [read.Count, shape.Channels, shape.Height, shape.Width]);
         using var mask = masks.Draw([.. read.Select(r => r.Index)], epoch: 0);
-        ReconstructionFigure.Save(file, model.Model, model.Description.Normalization, batch, mask, device, [.. read.Select(r => r.Name)]);
+        var png = ReconstructionFigure.Draw(model.Model, model.Description.Normalization, batch, mask, device, [.. read.Select(r => r.Name)]);
+        PngFile.Save(file, png);
         return new PictureReconstructionResult(Path.GetFullPath(file), read.Count, broken);
     }
 }

@@ -15,26 +15,26 @@ public static class ReconstructionEvaluation
     /// <param name="images">Pictures of the model's size.</param>
     /// <param name="pictures">Which of them.</param>
     /// <param name="masks">Draws the masks, those of epoch 0: the same for every model.</param>
-    /// <param name="batchSize">Pictures a forward pass.</param>
     /// <param name="device">The model's device.</param>
+    /// <param name="batchSize">Pictures a forward pass; null: what a budget of memory holds, whatever the pictures' size.</param>
     /// <param name="progress">Told the number of pictures done.</param>
     /// <param name="cancellation">Ends the evaluation early.</param>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static ReconstructionReport Run(
         MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, MaskSampler masks,
-        int batchSize, Device device, IProgress<int>? progress = null, CancellationToken cancellation = default)
+        Device device, int? batchSize = null, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
         var encoder = model.Options.Encoder;
         using var quiet = inference_mode();
         using var baselines = new Baselines(encoder, device);
         var (restored, mean, distance) = (new Tally(), new Tally(), new Tally());
         var (loss, done) = (0.0, 0);
-        foreach (var batch in new BatchLoader(images, masks).Load(pictures, batchSize, epoch: 0))
+        foreach (var batch in new BatchLoader(images, BatchPlan.Whole(masks)).Load(pictures, batchSize ?? BatchSizeFor(model.Options), epoch: 0))
         {
             using var owned = batch;
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var mask = batch.Mask.To(device);
+            var mask = batch.Views[0].Mask!.To(device);
             var restoration = Restoration.Of(model, normalization, batch.Images!.to(device, non_blocking: true), mask);
             var visible = Patches.Pick(Patches.Cut(restoration.Original, encoder.PatchSize), mask.Visible);
 
@@ -50,6 +50,18 @@ public static class ReconstructionEvaluation
         }
         return new ReconstructionReport(done, loss / done, restored.Quality, mean.Quality, distance.Quality,
             model.Options.Target == ReconstructionTarget.NormalizedPixels);
+    }
+
+    /// <summary>How many pictures are restored at once: the more, the faster, up to a budget.</summary>
+    internal static int BatchSizeFor(MaskedAutoencoderOptions model)
+    {
+        const long Budget = 256L << 20, LargestBatch = 256;
+        const int Copies = 24; // of a picture in fp32 that restoring, pasting and comparing it three times hold at once
+        var encoder = model.Encoder;
+        long tokens = encoder.Patches + (encoder.ClassToken ? 1 : 0), widest = Math.Max(encoder.Width, model.DecoderWidth);
+        var block = tokens * ((6 + 2 * encoder.MlpRatio) * widest + Math.Max(encoder.Heads, model.DecoderHeads) * tokens); // one at a time: nothing is kept
+        var picture = (long)Copies * encoder.Channels * encoder.ImageHeight * encoder.ImageWidth;
+        return (int)Math.Clamp(Budget / (sizeof(float) * (block + picture)), 1, LargestBatch);
     }
 
     private sealed class Tally

@@ -22,35 +22,16 @@ internal sealed record Restoration(Tensor Original, Tensor Pasted, Tensor Raw, T
         var (visible, hidden) = (Patches.Pick(patches, mask.Visible), Patches.Pick(patches, mask.Hidden));
         var prediction = model.Predict(visible, mask, LossPlaces.All); // (B, N, V), visible places first
         var truth = cat([visible, hidden], dim: 1);
-
-        var target = truth;
-        if (options.Target == ReconstructionTarget.NormalizedPixels)
-        {
-            var statistics = PatchNormalization.Of(truth);
-            target = statistics.Normalize(truth);
-            var loss = Loss(prediction, target);
-            return Assemble(statistics.Denormalize(prediction), loss);
-        }
-        return Assemble(prediction, Loss(prediction, target));
-
-        Tensor Loss(Tensor predicted, Tensor wanted)
-        {
-            var (from, count) = options.LossOn == LossPlaces.All ? (0, wanted.shape[1]) : (visible.shape[1], hidden.shape[1]);
-            return nn.functional.mse_loss(predicted.narrow(1, from, count), wanted.narrow(1, from, count));
-        }
-
-        Restoration Assemble(Tensor restored, Tensor loss)
-        {
-            var hiddenPart = restored.narrow(1, visible.shape[1], hidden.shape[1]);
-            var where = cat([zeros_like(visible.narrow(2, 0, 1)), ones_like(hidden.narrow(2, 0, 1))], dim: 1)
-                .expand(-1, -1, encoder.PatchSize * encoder.PatchSize);
-            return new Restoration(
-                normalization.ToUnitRange(Picture(truth)),
-                normalization.ToUnitRange(Picture(cat([visible, hiddenPart], dim: 1))),
-                normalization.ToUnitRange(Picture(restored)),
-                Picture(where),
-                loss);
-        }
+        var restored = options.Target == ReconstructionTarget.NormalizedPixels ? PatchNormalization.Of(truth).Denormalize(prediction) : prediction;
+        var hiddenPart = restored.narrow(1, visible.shape[1], hidden.shape[1]);
+        var where = cat([zeros_like(visible.narrow(2, 0, 1)), ones_like(hidden.narrow(2, 0, 1))], dim: 1)
+            .expand(-1, -1, encoder.PatchSize * encoder.PatchSize);
+        return new Restoration(
+            normalization.ToUnitRange(Picture(truth)),
+            normalization.ToUnitRange(Picture(cat([visible, hiddenPart], dim: 1))),
+            normalization.ToUnitRange(Picture(restored)),
+            Picture(where),
+            model.Loss(prediction, visible, hidden));
 
         Tensor Picture(Tensor sequence) => Patches.Join(mask.ToRasterOrder(sequence), encoder.PatchSize, encoder.GridHeight);
     }

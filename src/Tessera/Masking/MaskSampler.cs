@@ -47,27 +47,28 @@ public sealed class MaskSampler
     /// <summary>Draws the masks of a batch.</summary>
     /// <param name="pictures">The pictures' indices in their data set.</param>
     /// <param name="epoch">The epoch; evaluation uses 0.</param>
+    /// <param name="view">Which view of the pictures, from 0: each has masks of its own.</param>
     /// <returns>A mask on the CPU; the caller disposes it.</returns>
-    public PatchMask Draw(ReadOnlySpan<int> pictures, int epoch)
+    public PatchMask Draw(ReadOnlySpan<int> pictures, int epoch, int view = 0)
     {
         var visible = new long[pictures.Length * Visible];
         var hidden = new long[pictures.Length * Hidden];
         var tokens = new long[hidden.Length];
         for (var i = 0; i < pictures.Length; i++)
         {
-            DrawPlaces(pictures[i], epoch, visible.AsSpan(i * Visible, Visible), hidden.AsSpan(i * Hidden, Hidden));
-            var random = new CounterRandom(seed, RandomPurpose.MaskTokens, (uint)epoch, (uint)pictures[i]);
+            DrawPlaces(pictures[i], epoch, view, visible.AsSpan(i * Visible, Visible), hidden.AsSpan(i * Hidden, Hidden));
+            var random = new CounterRandom(seed, RandomPurpose.MaskTokens, (uint)epoch, (uint)pictures[i], view);
             foreach (ref var token in tokens.AsSpan(i * Hidden, Hidden)) token = random.NextBelow(maskTokens);
         }
         return new PatchMask(
             tensor(visible, [pictures.Length, Visible]), tensor(hidden, [pictures.Length, Hidden]), tensor(tokens, [pictures.Length, Hidden]));
     }
 
-    private void DrawPlaces(int picture, int epoch, Span<long> visible, Span<long> hidden)
+    private void DrawPlaces(int picture, int epoch, int view, Span<long> visible, Span<long> hidden)
     {
         Span<bool> units = rows * columns <= 1024 ? stackalloc bool[rows * columns] : new bool[rows * columns];
         units.Clear();
-        var random = new CounterRandom(seed, RandomPurpose.Mask, (uint)epoch, (uint)picture);
+        var random = new CounterRandom(seed, RandomPurpose.Mask, (uint)epoch, (uint)picture, view);
         strategy.Hide(units, rows, columns, hiddenUnits, ref random);
 
         var (seen, masked, width) = (0, 0, columns * unitSide);

@@ -69,10 +69,21 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
         using var scope = NewDisposeScope();
         var hidden = Patches.Pick(patches, mask.Hidden);
         var visible = Patches.Pick(patches, mask.Visible);
-        var prediction = Predict(visible, mask, Options.LossOn);
+        return Loss(Predict(visible, mask, Options.LossOn), visible, hidden).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The mean squared error of a prediction, on the places that the loss looks at.</summary>
+    /// <param name="prediction">(B, Nh or N, p·p·C): the hidden places, after the visible ones or alone, as <see cref="Predict"/> gives them</param>
+    /// <param name="visible">(B, Nv, p·p·C): what stands there</param>
+    /// <param name="hidden">(B, Nh, p·p·C): what stood there</param>
+    /// <returns>A scalar.</returns>
+    public Tensor Loss(Tensor prediction, Tensor visible, Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
         var target = Options.LossOn == LossPlaces.Masked ? hidden : cat([visible, hidden], dim: 1);
         if (Options.Target == ReconstructionTarget.NormalizedPixels) target = PatchNormalization.Of(target).Normalize(target);
-        return functional.mse_loss(prediction, target).MoveToOuterDisposeScope();
+        var count = target.shape[1];
+        return functional.mse_loss(prediction.narrow(1, prediction.shape[1] - count, count), target).MoveToOuterDisposeScope();
     }
 
     /// <summary>Restores patches from the visible ones.</summary>

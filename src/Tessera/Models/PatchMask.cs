@@ -19,8 +19,10 @@ public sealed record PatchMask(Tensor Visible, Tensor Hidden, Tensor Tokens) : I
     }
 
     /// <summary>The same mask on another device.</summary>
-    public PatchMask To(Device device) =>
-        new(Visible.to(device, non_blocking: true), Hidden.to(device, non_blocking: true), Tokens.to(device, non_blocking: true));
+    public PatchMask To(Device device) => Each(t => t.to(device, non_blocking: true));
+
+    /// <summary>A mask whose three tensors are made from this one's.</summary>
+    internal PatchMask Each(Func<Tensor, Tensor> change) => new(change(Visible), change(Hidden), change(Tokens));
 
     /// <summary>Frees the three tensors.</summary>
     public void Dispose()

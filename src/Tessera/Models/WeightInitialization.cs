@@ -27,19 +27,17 @@ internal static class WeightInitialization
         // A parameter's values hang on its name alone, so that a deeper model or another decoder leaves the others' as they were.
         var index = (uint)XxHash32.HashToUInt32(Encoding.UTF8.GetBytes(name));
         var random = new CounterRandom(seed, RandomPurpose.Weights, epoch: 0, index);
-        if (IsToken(name)) random.FillNormal(values, TokenDeviation);
-        else if (name.EndsWith(".bias", StringComparison.Ordinal)) values.AsSpan().Clear();
-        else if (parameter.dim() == 1) values.AsSpan().Fill(1); // a norm's weight
-        else
+        switch (ParameterRule.KindOf(name, parameter))
         {
-            var (outputs, inputs) = (parameter.shape[0], parameter.numel() / parameter.shape[0]);
-            random.FillUniform(values, Math.Sqrt(6.0 / (outputs + inputs)));
+            case ParameterKind.Token or ParameterKind.Position: random.FillNormal(values, TokenDeviation); break;
+            case ParameterKind.Bias: values.AsSpan().Clear(); break;
+            case ParameterKind.Norm: values.AsSpan().Fill(1); break;
+            default:
+                var (outputs, inputs) = (parameter.shape[0], parameter.numel() / parameter.shape[0]);
+                random.FillUniform(values, Math.Sqrt(6.0 / (outputs + inputs)));
+                break;
         }
         using var drawn = tensor(values, parameter.shape);
         parameter.copy_(drawn);
     }
-
-    private static bool IsToken(string name) =>
-        name.EndsWith("_token", StringComparison.Ordinal) || name.EndsWith("pos_embed", StringComparison.Ordinal)
-        || name.EndsWith("mask_tokens.weight", StringComparison.Ordinal);
 }

@@ -1,9 +1,13 @@
-using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Tessera.Data;
 using Tessera.Evaluation;
 using Tessera.Imaging;
+using Tessera.Masking;
+using Tessera.Models;
+using Tessera.Objectives;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -11,100 +15,70 @@ using static TorchSharp.torch;
 
 namespace Tessera.Runs;
 
-/// <summary>Pretrains a masked autoencoder on pictures, in a run directory.</summary>
-/// <remarks>
-/// A run is a function of its options and pictures. It can be stopped at any instant and resumed from its last checkpoint, and then
-/// ends with the same weights, bit for bit, as a run that was never stopped (on one machine and device, with one number of threads).
-/// </remarks>
-public sealed partial class Pretraining : IDisposable
+/// <summary>Pretrains a masked autoencoder: puts the objective, the pictures, the evaluation and the training loop together.</summary>
+public sealed class Pretraining : IDisposable
 {
     private readonly RunDirectory run;
     private readonly PretrainOptions options;
     private readonly ImageSet images;
-    private readonly HashSet<BrokenImage> toldBroken;
-    private readonly IProgress<PretrainProgress>? progress;
-    private readonly ILogger logger;
-
-    private readonly Device device;
-    private readonly DataSplit split;
-    private readonly int[] evaluated;
-    private readonly LearningRateSchedule schedule;
-    private readonly TrainingParts parts;
-    private readonly MetricsLog metrics;
-    private readonly Figures.TensorBoardWriter board;
-
-    private readonly Stopwatch wall = Stopwatch.StartNew(), interval = new();
-    private readonly int stepsPerEpoch;
-    private readonly long firstStep;
-    private readonly List<Tensor> pending = []; // losses of steps that have not been read yet
-    private long step, readStep, savedStep;
+    private readonly TrainingData data;
+    private readonly MaskedAutoencoder model;
+    private readonly ReconstructionEvaluator evaluator;
+    private readonly ReconstructionObjective objective;
+    private readonly TrainingLoop loop;
 
     /// <summary>Prepares a run, and brings it to its newest checkpoint where it has one.</summary>
-    /// <param name="run">Its directory, new or begun.</param>
+    /// <param name="run">Its directory, new or begun; it stays with the caller.</param>
     /// <param name="options">Its options.</param>
     /// <param name="images">Its pictures, at the options' size; the caller has named those that are known to be broken.</param>
     /// <param name="progress">Told after each step, on the training thread.</param>
     /// <param name="logger">Told what happens, in words.</param>
-    /// <exception cref="PretrainOptionsException">The options cannot be run on these pictures; every fault is named.</exception>
+    /// <exception cref="OptionsException">The options cannot be run on these pictures; every fault is named.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    /// <exception cref="ModelFileException">The model to begin from cannot be read, or its encoder does not fit.</exception>
     /// <exception cref="RunDirectoryException">A checkpoint is damaged, or a file cannot be written.</exception>
     public Pretraining(
-        RunDirectory run, PretrainOptions options, ImageSet images, IProgress<PretrainProgress>? progress = null, ILogger? logger = null)
+        RunDirectory run, PretrainOptions options, ImageSet images, IProgress<TrainingProgress>? progress = null, ILogger? logger = null)
     {
-        (this.run, this.options, this.images, this.progress) = (run, options, images, progress);
-        this.logger = logger ?? NullLogger.Instance;
-        split = CheckedSplit(options, images);
-        toldBroken = [.. images.Broken];
-        evaluated = BatchLoader.Subset(split.HeldOut, options.EvaluateLimit, options.Seed);
-        stepsPerEpoch = split.Train.Length / options.EffectiveBatch;
-
-        device = ComputeDevice.Resolve(options.Device);
-        parts = new TrainingParts(options, images, device);
-        var warmup = options.WarmupEpochs ?? options.Epochs * 0.05;
-        schedule = new LearningRateSchedule(
-            options.PeakLearningRate, (long)Math.Round(warmup * stepsPerEpoch), (long)options.Epochs * stepsPerEpoch);
-
-        step = readStep = savedStep = firstStep = Checkpoint.Restore(run, parts.Optimizer, images.Fingerprint);
-        metrics = MetricsLog.Open(run, step);
-        board = RunDirectory.Guard(run.Folder, () => new Figures.TensorBoardWriter(run.Folder, TimeProvider.System));
+        (this.run, this.options, this.images) = (run, options, images);
+        logger ??= NullLogger.Instance;
+        var training = options.Training.Resolved();
+        var split = CheckedSplit(options, images);
+        data = DataOf(options, images, split);
+        objective = ObjectiveOf(options, data);
+        model = (MaskedAutoencoder)objective.Model;
+        try
+        {
+            var evaluated = BatchLoader.Subset(split.HeldOut, training.EvaluateLimit, options.Seed);
+            evaluator = new ReconstructionEvaluator(
+                model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device));
+            loop = new TrainingLoop(run, training, objective, data, [evaluator], Facts(), progress, logger);
+        }
+        catch
+        {
+            objective.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Optimiser steps made so far.</summary>
-    public long Step => step;
+    public long Step => loop.Step;
 
-    /// <summary>Opens the pictures that options ask for: packed, now or before, or to be decoded as they are needed.</summary>
-    /// <param name="options">The options, validated.</param>
-    /// <param name="cacheFolder">Where packed files are kept.</param>
-    /// <param name="progress">Told as pictures are packed or measured, from several threads, one at a time.</param>
-    /// <param name="cancellation">Stops that.</param>
-    /// <exception cref="ImagingException">The pictures cannot be read or packed.</exception>
-    public static ImageSet OpenImages(
-        PretrainOptions options, string cacheFolder, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
-    {
-        var (height, width) = options.Size;
-        var shape = new ImageShape(options.Channels, height, width);
-        return options.NoPack
-            ? StreamedImages.Open(options.Data, shape, options.Seed, progress, cancellation)
-            : PackedImages.OpenOrPack(options.Data, shape, cacheFolder, progress, cancellation);
-    }
+    /// <summary>Optimiser steps of the whole run.</summary>
+    public long Steps => loop.Steps;
 
     /// <summary>Checks that these pictures can be trained on with these options.</summary>
-    /// <exception cref="PretrainOptionsException">They cannot; every fault is named.</exception>
+    /// <exception cref="OptionsException">They cannot; every fault is named.</exception>
     public static DataSplit CheckedSplit(PretrainOptions options, ImageSet images)
     {
         options.Validate();
-        var (height, width) = options.Size;
-        var split = DataSplit.Of(images, options.Limit, options.Seed);
-        var faults = new List<string>();
-        if (images.Shape != new ImageShape(options.Channels, height, width))
-            faults.Add($"the pictures have {images.Shape.Channels} channels at {images.Shape.Height}x{images.Shape.Width}, and the options ask for {options.Channels} at {height}x{width}");
-        if (split.Train.Length < options.EffectiveBatch)
-        {
-            var largest = split.Train.Length / options.Accumulate;
-            var what = options.Accumulate > 1 ? $"{options.Accumulate} batches of {options.BatchSize} are" : $"a batch of {options.BatchSize} is";
-            faults.Add($"{what} more than the {split.Train.Length} training pictures: use {(largest > 0 ? $"--batch-size {largest}" : $"--accumulate {split.Train.Length}")} or less");
-        }
-        return faults.Count == 0 ? split : throw new PretrainOptionsException(faults);
+        var split = DataSplit.Of(images, options.Data.Limit, options.Seed);
+        var faults = new List<OptionFault>();
+        var (shape, wanted) = (images.Shape, options.Data.Shape);
+        if (shape != wanted)
+            faults.Add($"the pictures have {shape.Channels} channels at {shape.Height}x{shape.Width}, and the options ask for {wanted.Channels} at {wanted.Height}x{wanted.Width}");
+        if (BatchFault(options.Training, split.Train.Length) is { } fault) faults.Add(fault);
+        return faults.Count == 0 ? split : throw new OptionsException(faults);
     }
 
     /// <summary>Trains to the end of the run.</summary>
@@ -114,134 +88,53 @@ public sealed partial class Pretraining : IDisposable
     /// <exception cref="RunDirectoryException">A file cannot be written; the last good checkpoint stands.</exception>
     public PretrainSummary Run(CancellationToken cancellation = default)
     {
-        try
-        {
-            var done = (int)(step / stepsPerEpoch);
-            if (done > 0 && !metrics.Lines.Any(l => l.HeldOut is not null && l.Step == (long)done * stepsPerEpoch)) Evaluate(done, cancellation);
-            for (var epoch = done; epoch < options.Epochs; epoch++)
-            {
-                TrainEpoch(epoch, cancellation);
-                Save();
-                Evaluate(epoch + 1, cancellation);
-            }
-            return Finish();
-        }
-        catch (Exception e) when (e is RunDirectoryException or IOException or UnauthorizedAccessException)
-        {
-            throw new RunDirectoryException($"{e.Message.TrimEnd('.')}. {LastGood()}", e);
-        }
+        var result = loop.Run(cancellation);
+        var summary = new PretrainSummary(
+            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", data.Train.Length, evaluator.Pictures, images.Broken,
+            Count(model), Count(model.Encoder), options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
+            result.FinalLoss, evaluator.ReportOf(result.Metrics));
+        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
+        return summary;
     }
 
-    /// <summary>Frees the model and the optimiser.</summary>
+    /// <summary>Frees the model and all that trains it; run and pictures stay.</summary>
     public void Dispose()
     {
-        pending.ForEach(p => p.Dispose());
-        board.Dispose();
-        parts.Dispose();
+        loop.Dispose();
+        objective.Dispose();
     }
 
-    private void TrainEpoch(int epoch, CancellationToken cancellation)
-    {
-        var order = BatchLoader.Shuffled(split.Train, options.Seed, epoch);
-        var skipped = (int)(step - (long)epoch * stepsPerEpoch) * options.EffectiveBatch; // of an epoch that was begun before
-        var pictures = order.AsMemory(skipped, stepsPerEpoch * options.EffectiveBatch - skipped);
-        var batches = 0;
-        interval.Restart();
-        foreach (var batch in parts.Loader.Load(pictures, options.BatchSize, epoch))
-        {
-            using (batch) pending.Add(parts.Step.Accumulate(batch));
-            if (++batches % options.Accumulate != 0) continue;
+    /// <summary>The pictures that options ask for, as a training takes them.</summary>
+    internal static TrainingData DataOf(PretrainOptions options, ImageSet images, DataSplit split) =>
+        new(images, split.Train, TrainingData.NormalizationOf(images), options.Seed, options.Data.OnDevice);
 
-            parts.Step.Update(schedule.At(step));
-            step++;
-            var ends = step % stepsPerEpoch == 0;
-            var logs = step % options.LogSteps == 0 || ends;
-            if (logs || cancellation.IsCancellationRequested) ReadLosses();
-            Report(epoch + 1, logs);
-            if (cancellation.IsCancellationRequested)
-            {
-                Save();
-                cancellation.ThrowIfCancellationRequested();
-            }
-            if (step % options.CheckpointSteps == 0 && !ends) Save();
-        }
+    /// <summary>The objective that options ask for, with a model of its own.</summary>
+    internal static ReconstructionObjective ObjectiveOf(PretrainOptions options, TrainingData data)
+    {
+        var shape = options.ToModel();
+        var masks = new MaskSampler(options.Objective.Mask, shape, options.Seed);
+        var augmentation = new Augmentation(options.Augmentation, data.Images.Shape.Height, data.Images.Shape.Width, options.Seed);
+        return new ReconstructionObjective(new MaskedAutoencoder(shape, options.Seed), masks, options.Objective.Mask, augmentation, data.Normalization);
     }
 
-    /// <summary>Reads the losses since the last time, the one place where the device is waited for, and logs their mean.</summary>
-    private void ReadLosses()
+    private static OptionFault? BatchFault(TrainingOptions training, int pictures)
     {
-        if (pending.Count == 0) return;
-        using var scope = NewDisposeScope();
-        var losses = stack(pending).cpu().data<float>().ToArray();
-        pending.ForEach(p => p.Dispose());
-        pending.Clear();
-        for (var i = 0; i < losses.Length; i++)
-        {
-            if (float.IsFinite(losses[i])) continue;
-            var bad = readStep + i / options.Accumulate;
-            throw Diverged($"The loss is {losses[i]}", bad);
-        }
-        var line = new MetricsLine(step, Math.Round((double)step / stepsPerEpoch, 4), losses.Average(), schedule.At(step - 1),
-            (step - readStep) * options.EffectiveBatch / interval.Elapsed.TotalSeconds);
-        readStep = step;
-        interval.Restart();
-        metrics.Add(line);
-        board.AddScalar("train/loss", line.Loss!.Value, step);
-        board.AddScalar("train/learning_rate", line.LearningRate!.Value, step);
-        board.AddScalar("train/images_per_second", line.ImagesPerSecond!.Value, step);
+        if (pictures >= training.EffectiveBatch) return null;
+        var largest = pictures / training.Accumulate;
+        var what = training.Accumulate > 1 ? $"{training.Accumulate} batches of {training.BatchSize} are" : $"a batch of {training.BatchSize} is";
+        var start = $"{what} more than the {pictures} training pictures: ";
+        return largest > 0 ? new OptionFault($"{start}use batches of {largest} or less", "Training.BatchSize")
+            : new OptionFault($"{start}accumulate {pictures} or less", "Training.Accumulate");
     }
 
-    private void Save()
+    private Dictionary<string, string> Facts() => new()
     {
-        if (savedStep == step) return;
-        ReadLosses(); // weights behind a loss that is not finite never replace a good checkpoint,
-        if (!WeightsAreFinite()) throw Diverged("The weights are no longer finite", step - 1); // nor do those that the last step ruined
-        Checkpoint.Save(run, step, parts.Optimizer, Describe(), images.Fingerprint);
-        savedStep = step;
-        interval.Restart();
-    }
-
-    private void Report(int epoch, bool isLogStep, int? evaluating = null)
-    {
-        TellBroken();
-        var last = metrics.Lines.LastOrDefault(l => l.Loss is not null);
-        var made = step - firstStep;
-        TimeSpan? left = made > 0 && last is not null ? wall.Elapsed * ((schedule.TotalSteps - step) / (double)made) : null;
-        progress?.Report(new PretrainProgress(epoch, options.Epochs, step, schedule.TotalSteps, last?.Loss,
-            schedule.At(Math.Max(0, step - 1)), last?.ImagesPerSecond, left, evaluating, evaluated.Length, isLogStep));
-    }
-
-    /// <summary>Names each broken picture once, as streaming meets it.</summary>
-    private void TellBroken()
-    {
-        if (images.Broken.Count == toldBroken.Count) return;
-        foreach (var picture in images.Broken.Where(toldBroken.Add))
-            logger.LogWarning("{Name} {Reason}: another picture stands in for it", picture.Name, picture.Reason);
-    }
-
-    private bool WeightsAreFinite()
-    {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        return stack(parts.Optimizer.Weights.Select(w => w.Value.sum())).isfinite().all().item<bool>();
-    }
-
-    /// <param name="what">What was seen.</param>
-    /// <param name="at">The step that was seen, counted from 0.</param>
-    private TrainingDivergedException Diverged(string what, long at) => new(
-        $"{what} at step {at + 1}, at a learning rate of {schedule.At(at):g3}: try a lower --learning-rate, a longer --warmup-epochs, or --clip 1. {LastGood()}");
-
-    private string LastGood() => RunDirectory.NewestCheckpoint(run.Folder) is { } file
-        ? $"The last good checkpoint is {file}; --resume {run.Folder} goes on from it."
-        : "There is no checkpoint yet.";
-
-    private ModelDescription Describe() => new()
-    {
-        Architecture = parts.Model.Options,
-        Normalization = parts.Normalization,
-        Mask = options.ToMask(),
-        Training = TrainingFacts(),
+        ["data"] = $"{images.SourceKind}, {data.Train.Length} pictures",
+        ["preset"] = options.Encoder.Model,
+        ["seed"] = options.Seed.ToString(CultureInfo.InvariantCulture),
     };
+
+    private static long Count(nn.Module module) => module.parameters().Sum(p => p.numel());
 }
 
 /// <summary>What came out of a run, as <c>summary.json</c> holds it.</summary>

@@ -20,6 +20,9 @@ internal static class TensorLists
         def add(sums: List[Tensor], terms: List[Tensor]):
             torch._foreach_add_(sums, terms)
 
+        def move_towards(averages: List[Tensor], values: List[Tensor], share: float):
+            torch._foreach_lerp_(averages, values, share)
+
         def clip(gradients: List[Tensor], limit: float):
             norm = torch.linalg_vector_norm(torch.stack(torch._foreach_norm(gradients, 2, 6))) # 6 is float32 here, where its name is unknown
             torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
@@ -39,6 +42,9 @@ internal static class TensorLists
 
     /// <summary>Adds terms to sums, each to each.</summary>
     public static void Add(Tensor[] sums, Tensor[] terms) => Invoke("add", [sums, terms]);
+
+    /// <summary>Moves averages a share of the way towards values: average + share · (value − average).</summary>
+    public static void MoveTowards(Tensor[] averages, Tensor[] values, double share) => Invoke("move_towards", [averages, values], share);
 
     /// <summary>Scales gradients so that the norm of all is at most <paramref name="limit"/>, without waiting for the device.</summary>
     public static void Clip(Tensor[] gradients, double limit) => Invoke("clip", [gradients], limit);

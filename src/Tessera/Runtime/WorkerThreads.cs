@@ -26,6 +26,9 @@ internal sealed class WorkerThreads : IDisposable
 
     public int Count { get; }
 
+    /// <summary>How many parts of a batch are computed at once on a device, unless something else is asked for.</summary>
+    public static int DefaultOn(Device device) => device.type == TorchSharp.DeviceType.CPU ? get_num_threads() : 1;
+
     /// <summary>Does work on all threads at once, each called with its number from 0, and returns when all have ended.</summary>
     /// <exception cref="Exception">What the first of them threw, when all have ended.</exception>
     public void Run(Action<int> job)

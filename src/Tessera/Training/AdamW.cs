@@ -1,3 +1,4 @@
+using Tessera.Models;
 using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -7,7 +8,7 @@ namespace Tessera.Training;
 /// <summary>AdamW over all parameters at once, in libtorch's fused kernels.</summary>
 /// <remarks>
 /// Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2. TorchSharp's own AdamW makes about nine native calls a parameter;
-/// this makes two a step, one for the parameters that decay and one for those that do not (biases, norms, tokens, positions).
+/// this makes two a step, one for the parameters of each rule (those that decay, and biases, norms, tokens, positions).
 /// Its state is public, so that a checkpoint can hold it. Where the model computes in bf16, its parameters are copies of fp32 weights that
 /// are kept here: a step smaller than bf16 can tell is still made (Micikevicius et al. 2018, arXiv:1710.03740).
 /// </remarks>
@@ -22,8 +23,10 @@ public sealed class AdamW : IDisposable
     /// <param name="model">Its parameters, where they are now, are what is trained. In bf16 they are copies of the weights.</param>
     /// <param name="options">The constants.</param>
     /// <param name="weights">By name, in fp32, what a bf16 model's parameters are copies of; null: the parameters as they are.</param>
+    /// <param name="rules">How each parameter is trained, by name; null: <see cref="ParameterRule.Of"/>.</param>
     /// <param name="shares">Into how many parts of about equal size the parameters fall, each of which may be stepped on a thread of its own.</param>
-    public AdamW(nn.Module model, AdamWOptions options, IReadOnlyDictionary<string, Tensor>? weights = null, int shares = 1)
+    public AdamW(nn.Module model, AdamWOptions options, IReadOnlyDictionary<string, Tensor>? weights = null, int shares = 1,
+        Func<string, Tensor, ParameterRule>? rules = null)
     {
         this.options = options;
         var named = model.named_parameters().ToList();
@@ -31,8 +34,8 @@ public sealed class AdamW : IDisposable
         names = [.. named.Select(p => p.name)];
         Shares = shares;
         var share = Share(shares);
-        foreach (var group in Enumerable.Range(0, all.Length).GroupBy(i => (Share: share[i], Decays: Decays(names[i], all[i]))))
-            groups.Add(new Group(this, group.Key.Share, [.. group], weights, group.Key.Decays ? options.WeightDecay : 0));
+        foreach (var group in Enumerable.Range(0, all.Length).GroupBy(i => (Share: share[i], Rule: (rules ?? ParameterRule.Of)(names[i], all[i]))))
+            groups.Add(new Group(this, group.Key.Share, [.. group], weights, group.Key.Rule));
     }
 
     /// <summary>The optimiser's tensors by name: <c>mean.NAME</c> and <c>square.NAME</c>, in the parameter's shape.</summary>
@@ -98,10 +101,6 @@ public sealed class AdamW : IDisposable
     /// <summary>Frees the optimiser's tensors; the parameters stay.</summary>
     public void Dispose() => groups.ForEach(g => g.Dispose());
 
-    /// <summary>Whether decay applies: to matrices, and not to biases, norms, tokens and positions.</summary>
-    internal static bool Decays(string name, Tensor parameter) =>
-        parameter.dim() > 1 && !name.Contains("_token", StringComparison.Ordinal) && !name.Contains("pos_embed", StringComparison.Ordinal);
-
     // The largest first, each to the share that has least so far.
     private int[] Share(int shares)
     {
@@ -119,14 +118,14 @@ public sealed class AdamW : IDisposable
     {
         private readonly int[] members; // places among all parameters
         private readonly string[] names;
-        private readonly double decay;
+        private readonly ParameterRule rule;
         private readonly Tensor[] weights, means, squares, counts;
         private readonly Tensor[]? copies;
         private long steps;
 
-        public Group(AdamW optimizer, int share, int[] members, IReadOnlyDictionary<string, Tensor>? fp32, double decay)
+        public Group(AdamW optimizer, int share, int[] members, IReadOnlyDictionary<string, Tensor>? fp32, ParameterRule rule)
         {
-            (Share, this.members, this.decay) = (share, members, decay);
+            (Share, this.members, this.rule) = (share, members, rule);
             names = Of(optimizer.names);
             Tensor[] parameters = Of(optimizer.all);
             weights = fp32 is null ? parameters : [.. names.Select(n => fp32[n].detach().clone().DetachFromDisposeScope())];
@@ -159,7 +158,8 @@ public sealed class AdamW : IDisposable
 
         public void Step(Tensor[] gradients, double rate, AdamWOptions options)
         {
-            TensorLists.AdamW(weights, Of(gradients), means, squares, counts, rate, options.Beta1, options.Beta2, decay, options.Epsilon);
+            TensorLists.AdamW(weights, Of(gradients), means, squares, counts,
+                rate * rule.RateScale, options.Beta1, options.Beta2, rule.Decays ? options.WeightDecay : 0, options.Epsilon);
             CopyToModel();
             steps++; // the kernel has added it to the counts already
         }

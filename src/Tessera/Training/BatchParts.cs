@@ -15,19 +15,22 @@ internal static class BatchParts
     /// <summary>The parts of a batch: as many as the workers or a multiple, of equal sizes where that can be.</summary>
     /// <param name="batch">Pictures.</param>
     /// <param name="workers">How many parts are computed at once.</param>
-    /// <param name="model">What the pictures go through.</param>
-    /// <param name="visible">Patches of a picture that are not hidden.</param>
+    /// <param name="bytesKept">About how much a picture's forward pass leaves for the backward one.</param>
+    /// <param name="tokens">Tokens of a picture.</param>
     /// <returns>Where each part begins and ends; none is empty.</returns>
-    public static IReadOnlyList<Range> Of(int batch, int workers, MaskedAutoencoderOptions model, int visible)
+    public static IReadOnlyList<Range> Of(int batch, int workers, long bytesKept, int tokens)
     {
-        var fewest = (FewestTokens + model.Encoder.Patches - 1) / model.Encoder.Patches;
-        var most = Math.Max(fewest, KeptBytes / workers / BytesKept(model, visible));
+        var fewest = (FewestTokens + tokens - 1) / tokens;
+        var most = Math.Max(fewest, KeptBytes / workers / bytesKept);
         var needed = (int)Math.Min(batch, (batch + most * workers - 1) / (most * workers) * workers);
         var parts = Enumerable.Range(needed, needed).FirstOrDefault(n => n % workers == 0 && batch % n == 0, needed);
         return [.. Enumerable.Range(0, parts).Select(i => Bound(i)..Bound(i + 1))];
 
         int Bound(int i) => (int)((long)batch * i / parts);
     }
+
+    /// <summary>How many pictures at most keep what their forward pass computed, of all workers.</summary>
+    public static long KeptPictures(long bytesKept) => KeptBytes / bytesKept;
 
     /// <summary>About how much a picture's forward pass leaves for the backward one, in fp32.</summary>
     internal static long BytesKept(MaskedAutoencoderOptions model, int visible)

@@ -1,41 +1,43 @@
 using System.Globalization;
 using Tessera.Weights;
+using static TorchSharp.torch;
 
 namespace Tessera.Training;
 
-/// <summary>All that a run needs to go on: weights, the optimiser's means, and the step. Random draws need nothing.</summary>
-internal static class Checkpoint
+/// <summary>All that a run needs to go on: weights, the optimiser's means, the objective's state, and the step. Random draws need nothing.</summary>
+/// <remarks>
+/// <c>model.NAME</c> are the weights to be used, so that a checkpoint loads as a model: where weights are averaged, their averages, and the
+/// weights themselves are <c>optimizer.weight.NAME</c>.
+/// </remarks>
+internal sealed class Checkpoint(RunDirectory run, AdamW optimizer, AveragedWeights? averaged, Objective objective, string fingerprint)
 {
     private const string StepKey = "tessera.step";
     private const string DataKey = "tessera.data";
 
-    public static void Save(RunDirectory run, long step, AdamW optimizer, ModelDescription description, string fingerprint)
+    public void Save(long step, ModelDescription description)
     {
         var metadata = ModelFile.Metadata(description);
         metadata[StepKey] = step.ToString(CultureInfo.InvariantCulture);
         metadata[DataKey] = fingerprint;
-        var tensors = optimizer.Weights.Select(p => ModelFile.ToFile(ModelFile.CheckpointPrefix + p.Name, p.Value))
-            .Concat(optimizer.State.Select(s => ModelFile.ToFile("optimizer." + s.Name, s.Value)));
-        SafetensorsWriter.Write(run.CheckpointFile(step), [.. tensors], metadata);
-        run.PruneCheckpoints();
+        var file = run.CheckpointFile(step);
+        SafetensorsWriter.Write(file, [.. Tensors().Select(t => ModelFile.ToFile(t.Name, t.Value))], metadata);
+        run.Promote(file);
     }
 
     /// <summary>Brings an optimiser, and the model it trains, to the newest checkpoint.</summary>
     /// <returns>Its step; 0 where there is none yet.</returns>
     /// <exception cref="RunDirectoryException">It is damaged, or the pictures are no longer those it was trained on.</exception>
-    public static long Restore(RunDirectory run, AdamW optimizer, string fingerprint)
+    public long Restore()
     {
         var file = RunDirectory.NewestCheckpoint(run.Folder);
         if (file is null) return 0;
         try
         {
             using var weights = SafetensorsFile.Open(file);
-            if (!weights.Metadata.TryGetValue(StepKey, out var text) || !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step))
-                throw new ModelFileException($"its metadata lacks '{StepKey}'.");
+            var step = StepOf(weights);
             if (weights.Metadata.GetValueOrDefault(DataKey) != fingerprint)
                 throw new RunDirectoryException($"The pictures have changed since {file} was written, so the run cannot go on as it was: bring them back, or start a new run.");
-            foreach (var (name, parameter) in optimizer.Weights) ModelFile.Read(file, weights, ModelFile.CheckpointPrefix + name, parameter);
-            foreach (var (name, value) in optimizer.State) ModelFile.Read(file, weights, "optimizer." + name, value);
+            foreach (var (name, value) in Tensors()) ModelFile.Read(file, weights, name, value);
             optimizer.CopyToModel();
             optimizer.Steps = step;
             return step;
@@ -44,5 +46,21 @@ internal static class Checkpoint
         {
             throw new RunDirectoryException($"The checkpoint {file} is damaged: {e.Message} Remove it to go on from the one before it.", e);
         }
+    }
+
+    /// <summary>The step of a checkpoint.</summary>
+    /// <exception cref="ModelFileException">The file is none.</exception>
+    public static long StepOf(SafetensorsFile file) =>
+        file.Metadata.TryGetValue(StepKey, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step)
+            ? step : throw new ModelFileException($"its metadata lacks '{StepKey}'.");
+
+    private IEnumerable<(string Name, Tensor Value)> Tensors()
+    {
+        var kept = averaged?.Values ?? optimizer.Weights;
+        var trained = averaged is null ? [] : optimizer.Weights.Select(w => ("optimizer.weight." + w.Name, w.Value));
+        return kept.Select(w => (ModelFile.CheckpointPrefix + w.Name, w.Value))
+            .Concat(optimizer.State.Select(s => ("optimizer." + s.Name, s.Value)))
+            .Concat(trained)
+            .Concat(objective.State.Select(s => ("objective." + s.Name, s.Value)));
     }
 }

@@ -1,18 +1,23 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
-using Tessera.Evaluation;
+using Tessera.Figures;
+using Tessera.Imaging;
+using Tessera.Weights;
 
 namespace Tessera.Training;
 
 /// <summary>The lines of <c>metrics.jsonl</c>: read back when a run is resumed, and drawn as curves.</summary>
 public sealed class MetricsLog
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, // a perfect restoration's PSNR is infinite
-    };
+    /// <summary>The training loss, of a log interval.</summary>
+    public const string Loss = "train/loss";
+
+    /// <summary>The rate of the last step.</summary>
+    public const string LearningRate = "train/learning rate";
+
+    /// <summary>Training throughput, evaluations excluded.</summary>
+    public const string ImagesPerSecond = "train/images per second";
+
+    private static readonly JsonSerializerOptions Json = new(ModelDescription.Json) { WriteIndented = false };
 
     private readonly string file;
     private readonly List<MetricsLine> lines = [];
@@ -22,6 +27,12 @@ public sealed class MetricsLog
     /// <summary>The lines so far, oldest first.</summary>
     public IReadOnlyList<MetricsLine> Lines => lines;
 
+    /// <summary>The last line of a log interval; null before the first.</summary>
+    public MetricsLine? LastTraining => lines.LastOrDefault(l => !l.IsEvaluation);
+
+    /// <summary>The last line of an evaluation; null before the first.</summary>
+    public MetricsLine? LastEvaluation => lines.LastOrDefault(l => l.IsEvaluation);
+
     /// <summary>Opens a run's log and drops what lies after a step, which a resumed run does again.</summary>
     /// <exception cref="RunDirectoryException">The log cannot be read or written.</exception>
     public static MetricsLog Open(RunDirectory run, long upToStep)
@@ -30,7 +41,7 @@ public sealed class MetricsLog
         if (!File.Exists(log.file)) return log;
         // A kill can cut the last line; whatever cannot be read was not yet part of a checkpoint.
         foreach (var line in File.ReadLines(log.file).Select(Parse).TakeWhile(l => l is not null && l.Step <= upToStep)) log.lines.Add(line!);
-        RunDirectory.WriteText(log.file, string.Concat(log.lines.Select(l => JsonSerializer.Serialize(l, Json) + "\n")));
+        RunDirectory.Guard(log.file, () => WholeFile.Write(log.file, string.Concat(log.lines.Select(l => JsonSerializer.Serialize(l, Json) + "\n"))));
         return log;
     }
 
@@ -41,6 +52,28 @@ public sealed class MetricsLog
         lines.Add(line);
         RunDirectory.Guard(file, () => File.AppendAllText(file, JsonSerializer.Serialize(line, Json) + "\n"));
     }
+
+    /// <summary>The curves: a panel a unit, in the order in which units appear, with speed and rate last.</summary>
+    public IReadOnlyList<Panel> Panels()
+    {
+        var points = lines.SelectMany(line => line.Metrics.Select(metric => (line.Epoch, Metric: metric)));
+        return
+        [
+            .. points.GroupBy(p => p.Metric.Unit)
+                .OrderBy(unit => unit.All(p => p.Metric.Name is LearningRate or ImagesPerSecond))
+                .Select(unit => PanelOf(unit.Key, [.. unit.GroupBy(p => p.Metric.Name)])),
+        ];
+    }
+
+    private static Panel PanelOf(string unit, IGrouping<string, (double Epoch, Metric Metric)>[] metrics)
+    {
+        var learned = metrics.Where(m => !m.Last().Metric.IsBaseline).Select(m => Words(m.Key));
+        var title = string.Join(", ", learned);
+        return new Panel(title[..1].ToUpperInvariant() + title[1..], "epoch", unit,
+            [.. metrics.Select(m => new Curve(Words(m.Key), [.. m.Select(p => p.Epoch)], [.. m.Select(p => p.Metric.Value)], m.Last().Metric.IsBaseline))]);
+    }
+
+    private static string Words(string name) => name.Replace('/', ' ');
 
     private static MetricsLine? Parse(string text)
     {
@@ -55,12 +88,15 @@ public sealed class MetricsLog
     }
 }
 
-/// <summary>One line of <c>metrics.jsonl</c>: of a log step, or, with <see cref="HeldOut"/>, of an epoch's end.</summary>
+/// <summary>One line of <c>metrics.jsonl</c>: of a log interval, or of an evaluation.</summary>
 /// <param name="Step">Optimiser steps made.</param>
 /// <param name="Epoch">Epochs made, with their fraction.</param>
-/// <param name="Loss">Mean training loss since the line before; null at an epoch's end.</param>
-/// <param name="LearningRate">Rate of the last step.</param>
-/// <param name="ImagesPerSecond">Training throughput since the line before; null at an epoch's end.</param>
-/// <param name="HeldOut">Reconstruction of held-out pictures.</param>
-public sealed record MetricsLine(
-    long Step, double Epoch, double? Loss = null, double? LearningRate = null, double? ImagesPerSecond = null, ReconstructionReport? HeldOut = null);
+/// <param name="Metrics">What was measured.</param>
+public sealed record MetricsLine(long Step, double Epoch, IReadOnlyList<Metric> Metrics)
+{
+    /// <summary>Whether it is of an evaluation.</summary>
+    internal bool IsEvaluation => Find(MetricsLog.Loss) is null;
+
+    /// <summary>The value of a metric; null where the line has none of that name.</summary>
+    public double? Find(string name) => Metrics.FirstOrDefault(m => m.Name == name)?.Value;
+}

@@ -1,109 +1,139 @@
 using System.Text.Json;
-using Tessera.Runs;
+using Tessera.Imaging;
+using Tessera.Runtime;
 using Tessera.Weights;
 
 namespace Tessera.Training;
 
-/// <summary>The folder of one run: options, log, checkpoints, pictures and the result.</summary>
+/// <summary>The folder of one run: options, log, checkpoints, pictures and the result. One process at a time works in it.</summary>
 /// <remarks>
-/// <c>options.json</c>, <c>metrics.jsonl</c>, <c>checkpoints/step-N.safetensors</c>, <c>model.safetensors</c>,
-/// <c>reconstructions/epoch-N.png</c>, <c>curves.png</c>, TensorBoard's event files and <c>summary.json</c>.
+/// <c>options.json</c>, <c>metrics.jsonl</c>, <c>checkpoints/step-N.safetensors</c>, <c>checkpoints/last.safetensors</c>,
+/// <c>model.safetensors</c>, <c>curves.png</c>, an evaluator's pictures (<c>reconstructions/epoch-N.png</c>), TensorBoard's event files and
+/// <c>summary.json</c>; and <c>run.lock</c> while a process works there.
 /// </remarks>
-public sealed class RunDirectory
+public sealed class RunDirectory : IDisposable
 {
     private const int KeptCheckpoints = 2; // the newest, and one more should a disk damage it
+    private const string OptionsName = "options.json", LockName = "run.lock", VersionName = "version";
 
-    private RunDirectory(string folder) => Folder = folder;
+    private readonly FileStream processLock;
+
+    private RunDirectory(string folder)
+    {
+        Folder = folder;
+        processLock = Guard(folder, () =>
+        {
+            Directory.CreateDirectory(Path.Combine(folder, Weights.ModelFile.CheckpointFolder));
+            return Lock(folder);
+        });
+    }
 
     /// <summary>The folder's full path.</summary>
     public string Folder { get; }
 
     /// <summary>The resolved options.</summary>
-    public string OptionsFile => Path.Combine(Folder, "options.json");
+    public string OptionsFile => Path.Combine(Folder, OptionsName);
 
-    /// <summary>A line a log step and a line an epoch.</summary>
+    /// <summary>A line a log step and a line an evaluation.</summary>
     public string MetricsFile => Path.Combine(Folder, "metrics.jsonl");
 
     /// <summary>The result.</summary>
     public string ModelFile => Path.Combine(Folder, Weights.ModelFile.ResultName);
 
-    /// <summary>Loss and PSNR over the run.</summary>
+    /// <summary>Every metric over the run.</summary>
     public string CurvesFile => Path.Combine(Folder, "curves.png");
 
     /// <summary>What came out, in one object.</summary>
     public string SummaryFile => Path.Combine(Folder, "summary.json");
 
-    /// <summary>The picture of an epoch, counted from 1; 0 is before training.</summary>
-    public string ReconstructionFile(int epoch) => Path.Combine(Folder, "reconstructions", $"epoch-{epoch:D4}.png");
+    /// <summary>An evaluator's picture of an epoch, counted from 1.</summary>
+    public string PictureFile(string evaluator, int epoch) => Path.Combine(Folder, evaluator, $"epoch-{epoch:D4}.png");
 
     /// <summary>The checkpoint of a step.</summary>
     public string CheckpointFile(long step) => Path.Combine(Folder, Weights.ModelFile.CheckpointFolder, $"step-{step:D9}.safetensors");
 
     /// <summary>Makes the folder of a new run and writes its options.</summary>
+    /// <param name="folder">A folder that holds no run; it is made.</param>
+    /// <param name="options">A record with a property <c>Version</c>.</param>
     /// <exception cref="RunDirectoryException">It holds a run already, or cannot be written.</exception>
-    public static RunDirectory Create(string folder, PretrainOptions options)
+    public static RunDirectory Create<T>(string folder, T options)
     {
-        var run = new RunDirectory(Path.GetFullPath(folder));
         RequireFree(folder);
-        run.MakeFolders();
-        WriteText(run.OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
-        return run;
+        var run = new RunDirectory(Path.GetFullPath(folder));
+        try
+        {
+            run.WriteOptions(options);
+            return run;
+        }
+        catch
+        {
+            run.Dispose();
+            throw;
+        }
     }
+
+    /// <summary>Replaces the run's options by those that it goes on with.</summary>
+    /// <exception cref="RunDirectoryException">They cannot be written.</exception>
+    public void WriteOptions<T>(T options) => WriteText(OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
 
     /// <summary>Makes sure that a folder can become a new run's: worth asking before long work.</summary>
     /// <exception cref="RunDirectoryException">It holds a run already, or is a file.</exception>
     public static void RequireFree(string folder)
     {
-        if (File.Exists(folder))
-            throw new RunDirectoryException($"{folder} is a file: choose another --out.");
-        if (File.Exists(new RunDirectory(folder).OptionsFile))
-            throw new RunDirectoryException($"{folder} holds a run already: continue it with --resume {folder}, or choose another --out.");
+        if (File.Exists(folder)) throw new RunDirectoryException($"{folder} is a file: choose another folder.", options: "Out");
+        if (File.Exists(Path.Combine(folder, OptionsName)))
+            throw new RunDirectoryException($"{folder} holds a run already: go on with it, or choose another folder.", options: ["Resume", "Out"]);
     }
 
     /// <summary>Opens the folder of a run that was begun before.</summary>
-    /// <exception cref="RunDirectoryException">There is no run, its options cannot be read, or it cannot be written.</exception>
-    public static (RunDirectory Run, PretrainOptions Options) Open(string folder)
+    /// <param name="folder">The folder.</param>
+    /// <param name="version">The version of options that the caller reads.</param>
+    /// <exception cref="RunDirectoryException">There is no run, its options cannot be read, it cannot be written, or a process works in it.</exception>
+    public static (RunDirectory Run, T Options) Open<T>(string folder, int version)
     {
-        var run = new RunDirectory(Path.GetFullPath(folder));
-        if (!File.Exists(run.OptionsFile))
-            throw new RunDirectoryException($"{folder} is not a run directory: it has no options.json.");
-        var options = ReadOptions(run.OptionsFile);
-        run.MakeFolders(); // copies often leave empty folders out
-        return (run, options);
+        var options = ReadOptions<T>(RequireRun(folder), version, isRun: true);
+        return (new RunDirectory(Path.GetFullPath(folder)), options);
     }
 
     /// <summary>Reads options from a file such as a run's options.json; what it leaves out keeps its default.</summary>
-    /// <exception cref="RunDirectoryException">The file cannot be read; the message says where it is wrong.</exception>
-    public static PretrainOptions ReadOptions(string file)
+    /// <param name="file">The file.</param>
+    /// <param name="version">The version that the caller reads.</param>
+    /// <exception cref="RunDirectoryException">The file cannot be read, or is of another version; the message says where it is wrong.</exception>
+    public static T ReadOptions<T>(string file, int version) => ReadOptions<T>(file, version, isRun: false);
+
+    /// <summary>A run's file of options.</summary>
+    /// <exception cref="RunDirectoryException">There is none.</exception>
+    public static string RequireRun(string folder)
     {
-        try
-        {
-            return JsonSerializer.Deserialize<PretrainOptions>(File.ReadAllText(file), ModelDescription.Json)
-                ?? throw new JsonException("it is null");
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            throw new RunDirectoryException($"{file} cannot be read as options: {e.Message}", e);
-        }
+        var file = Path.Combine(Path.GetFullPath(folder), OptionsName);
+        return File.Exists(file) ? file : throw new RunDirectoryException($"{folder} is not a run directory: it has no {OptionsName}.");
     }
 
     /// <summary>The newest checkpoint in a run's folder, or null.</summary>
     public static string? NewestCheckpoint(string folder) => Weights.ModelFile.Checkpoints(folder).LastOrDefault();
 
-    /// <summary>Removes all but the newest checkpoints.</summary>
-    public void PruneCheckpoints()
+    /// <summary>Names a checkpoint as the newest, and removes all but that and the one before.</summary>
+    internal void Promote(string checkpoint)
     {
-        foreach (var old in Weights.ModelFile.Checkpoints(Folder).SkipLast(KeptCheckpoints)) File.Delete(old);
+        var last = Path.Combine(Path.GetDirectoryName(checkpoint)!, Weights.ModelFile.LastName);
+        Guard(last, () =>
+        {
+            var link = last + ".partial";
+            File.Delete(link);
+            try { File.CreateSymbolicLink(link, Path.GetFileName(checkpoint)); }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { File.Copy(checkpoint, link); } // where links are not to be had
+            File.Move(link, last, overwrite: true);
+            foreach (var old in Weights.ModelFile.Checkpoints(Folder).SkipLast(KeptCheckpoints)) File.Delete(old);
+            WholeFile.FlushFolder(Path.GetDirectoryName(last)!);
+        });
     }
 
-    /// <summary>Writes a text file beside and renames it over, so that it is never half written.</summary>
+    /// <summary>Writes a text file whole.</summary>
     /// <exception cref="RunDirectoryException">It cannot be written.</exception>
-    public static void WriteText(string file, string text) => Guard(file, () =>
-    {
-        var partial = file + ".partial";
-        File.WriteAllText(partial, text);
-        File.Move(partial, file, overwrite: true);
-    });
+    public static void WriteText(string file, string text) => Guard(file, () => WholeFile.Write(file, text));
+
+    /// <summary>Lets another process work in the folder.</summary>
+    public void Dispose() => processLock.Dispose();
 
     /// <summary>Does something with files, and says in one sentence what could not be written.</summary>
     internal static void Guard(string what, Action write) => Guard(what, () =>
@@ -126,13 +156,55 @@ public sealed class RunDirectory
         }
     }
 
-    private void MakeFolders() => Guard(Folder, () =>
+    // The system lets go of it when a process ends, however that happens.
+    private static FileStream Lock(string folder)
     {
-        Directory.CreateDirectory(Path.Combine(Folder, Weights.ModelFile.CheckpointFolder));
-        Directory.CreateDirectory(Path.Combine(Folder, "reconstructions"));
-    });
+        var file = Path.Combine(folder, LockName);
+        try
+        {
+            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException e) when (File.Exists(file))
+        {
+            throw new RunDirectoryException($"Another process works in {folder}: wait until it has ended, or choose another folder.", e);
+        }
+    }
 
+    private static T ReadOptions<T>(string file, int version, bool isRun)
+    {
+        try
+        {
+            var text = File.ReadAllText(file);
+            using (var json = JsonDocument.Parse(text))
+            {
+                if (json.RootElement.ValueKind == JsonValueKind.Null) throw new JsonException("it is null");
+                RequireVersion(file, json.RootElement, version, isRun);
+            }
+            return JsonSerializer.Deserialize<T>(text, ModelDescription.Json)!;
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new RunDirectoryException($"{file} cannot be read as options: {e.Message}", e);
+        }
+    }
+
+    private static void RequireVersion(string file, JsonElement options, int version, bool isRun)
+    {
+        int? found = options.ValueKind == JsonValueKind.Object && options.TryGetProperty(VersionName, out var value)
+            && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : null;
+        if (found == version || (found is null && !isRun)) return; // options written by hand may leave it out
+        throw new RunDirectoryException($"{file} holds options of {(found is null ? "no version" : $"version {found}")}, and this Tessera reads version {version}: "
+            + "use the Tessera that wrote them, or begin a new run.");
+    }
 }
 
 /// <summary>A run's folder that cannot be made, read or written. The message says what to do.</summary>
-public sealed class RunDirectoryException(string message, Exception? inner = null) : Exception(message, inner);
+/// <param name="message">What is wrong, and what to do.</param>
+/// <param name="inner">What the system said.</param>
+/// <param name="options">Options that the message advises to set.</param>
+public sealed class RunDirectoryException(string message, Exception? inner = null, params IReadOnlyList<string> options)
+    : Exception(message, inner), INamesOptions
+{
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Options { get; } = options;
+}

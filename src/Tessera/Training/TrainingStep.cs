@@ -1,67 +1,78 @@
 using Tessera.Data;
-using Tessera.Models;
 using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Training;
 
-/// <summary>What happens to a batch: crops to patches, patches to a loss, its gradients, and the optimiser's step on them.</summary>
+/// <summary>What happens to a batch: views, an objective's loss, its gradients, and the optimiser's step on them.</summary>
 /// <remarks>
 /// On a CPU the batch is cut into parts (<see cref="BatchParts"/>), and each core computes parts of its own. Their gradients are added up in
-/// fp32 and in a fixed order, so the result is a function of the batch and of the number of cores.
+/// fp32 and in a fixed order, so the result is a function of the batch and of the number of workers. Where an objective couples pictures, parts
+/// wait for <see cref="Objective.Couple"/> before they go on backward: with what their forward pass kept while the budget lasts, else they are
+/// computed forward once more.
 /// </remarks>
-public sealed class TrainingStep : IDisposable
+public sealed partial class TrainingStep : IDisposable
 {
-    private readonly MaskedAutoencoder model;
-    private readonly AdamW optimizer;
-    private readonly Augmentation augmentation;
-    private readonly PixelNormalization normalization;
+    private readonly Objective objective;
+    private readonly TrainingOptions options;
     private readonly Device device;
+    private readonly BatchPreparation preparation;
     private readonly ResidentPixels? resident;
-    private readonly int accumulate;
-    private readonly double? clip;
     private readonly WorkerThreads threads;
     private readonly Tensor[]?[] sums; // a worker's gradients so far
 
-    /// <summary>Prepares steps.</summary>
-    /// <param name="model">The model, on <paramref name="device"/>.</param>
-    /// <param name="optimizer">The optimiser of its parameters.</param>
-    /// <param name="augmentation">Cuts the crops out.</param>
-    /// <param name="normalization">Standardises their pixels.</param>
-    /// <param name="device">Where it happens.</param>
-    /// <param name="resident">The pictures in the device's memory; null where batches bring their own.</param>
-    /// <param name="accumulate">Batches whose gradients are summed before a step; each counts for its share.</param>
-    /// <param name="clip">Largest norm of the gradient; null: not clipped.</param>
-    /// <param name="workers">Parts of a batch that are computed at once; null: on a CPU as many as libtorch has threads, on a GPU one.</param>
-    public TrainingStep(
-        MaskedAutoencoder model, AdamW optimizer, Augmentation augmentation, PixelNormalization normalization, Device device,
-        ResidentPixels? resident = null, int accumulate = 1, double? clip = null, int? workers = null)
+    /// <summary>Brings an objective's model to its device and number format, and prepares steps on it.</summary>
+    /// <param name="objective">What is learned; it stays with the caller.</param>
+    /// <param name="data">The pictures.</param>
+    /// <param name="options">Device, number format, workers, accumulation, clipping: resolved, see <see cref="TrainingOptions.Resolved"/>.</param>
+    /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    public TrainingStep(Objective objective, TrainingData data, TrainingOptions options)
     {
-        (this.model, this.optimizer, this.augmentation, this.normalization) = (model, optimizer, augmentation, normalization);
-        (this.device, this.resident, this.accumulate, this.clip) = (device, resident, accumulate, clip);
-        threads = new WorkerThreads(workers ?? WorkersOn(device));
-        sums = new Tensor[]?[threads.Count];
+        (this.objective, this.options) = (objective, options);
+        device = ComputeDevice.Resolve(options.Device);
+        if (device.type == DeviceType.CPU) ProcessHeap.KeepFreedMemory();
+        ComputePrecision.Apply(options.Precision, device);
+        var workers = options.Workers ?? WorkerThreads.DefaultOn(device);
+        Optimizer = Prepare(workers);
+        try
+        {
+            resident = ResidentPixels.Place(data.Images, data.OnDevice, device);
+            Loader = new BatchLoader(data.Images, objective.Plan, withPixels: resident is null, pinned: device.type == DeviceType.CUDA);
+            preparation = new BatchPreparation(objective.Plan, data.Normalization, device, resident);
+            threads = new WorkerThreads(workers);
+            sums = new Tensor[]?[workers];
+        }
+        catch
+        {
+            resident?.Dispose();
+            Optimizer.Dispose();
+            throw;
+        }
     }
+
+    /// <summary>The optimiser of the objective's model.</summary>
+    public AdamW Optimizer { get; }
+
+    /// <summary>Makes the batches that steps are made on.</summary>
+    public BatchLoader Loader { get; }
 
     /// <summary>Told how long each phase takes; null, as in training, measures nothing and waits for nothing.</summary>
     internal StepPhases? Phases { get; set; }
 
-    /// <summary>How many parts of a batch are computed at once on a device.</summary>
-    internal static int WorkersOn(Device device) => device.type == DeviceType.CPU ? get_num_threads() : 1;
+    /// <summary>Parts of a batch that are computed at once.</summary>
+    internal int Workers => threads.Count;
 
-    /// <summary>Adds a batch's gradients.</summary>
-    /// <returns>Its loss, a scalar that has not been waited for; the caller disposes it.</returns>
+    /// <summary>Adds a batch's gradients; where pictures are coupled, notes what <see cref="Update"/> needs of it.</summary>
+    /// <returns>The mean of its pictures' own losses, a scalar that has not been waited for; the caller disposes it.</returns>
     public Tensor Accumulate(Batch batch)
     {
-        IReadOnlyList<Range> parts = device.type == DeviceType.CPU
-            ? BatchParts.Of(batch.Count, threads.Count, model.Options, (int)batch.Mask.Visible.shape[1])
+        IReadOnlyList<Range> ranges = device.type == DeviceType.CPU
+            ? BatchParts.Of(batch.Count, threads.Count, objective.Cost.BytesKept, objective.Cost.Tokens)
             : [Range.All];
-        var losses = new Tensor[parts.Count];
-        threads.Run(worker =>
-        {
-            for (var i = worker; i < parts.Count; i += threads.Count) losses[i] = AddGradients(batch, parts[i], worker);
-        });
+        var losses = new Tensor[ranges.Count];
+        if (objective.Couples) EmbedParts(batch, ranges, losses);
+        else ForEach(ranges.Count, (i, worker) => losses[i] = AddGradients(batch, ranges[i], worker));
         if (losses.Length == 1) return losses[0];
         using var scope = NewDisposeScope();
         var loss = stack(losses).sum();
@@ -70,34 +81,47 @@ public sealed class TrainingStep : IDisposable
     }
 
     /// <summary>Makes one step on the gradients so far and lets them go.</summary>
-    public void Update(double learningRate)
+    /// <returns>The loss of coupled pictures, a scalar that has not been waited for, which the caller disposes; null where none are.</returns>
+    /// <exception cref="InvalidOperationException">There are no gradients.</exception>
+    public Tensor? Update(double learningRate)
     {
+        var coupled = objective.Couples ? AddCoupledGradients() : null;
         var all = sums.OfType<Tensor[]>().ToArray(); // a batch may have fewer parts than there are workers
         if (all.Length == 0) throw new InvalidOperationException("There are no gradients: call Accumulate before Update.");
         ForEachShare(share =>
         {
-            foreach (var more in all.Skip(1)) optimizer.Add(all[0], more, share);
+            foreach (var more in all.Skip(1)) Optimizer.Add(all[0], more, share);
         });
-        if (clip is { } norm) TensorLists.Clip(all[0], norm);
-        ForEachShare(share => optimizer.Step(learningRate, all[0], share));
+        if (options.Clip is { } norm) TensorLists.Clip(all[0], norm);
+        ForEachShare(share => Optimizer.Step(learningRate, all[0], share));
         LetGo();
+        return coupled;
     }
 
-    /// <summary>Ends the threads and frees gradients that were not used; model and optimiser stay.</summary>
+    /// <summary>Ends the threads and frees the optimiser and what was not used; the objective stays.</summary>
     public void Dispose()
     {
         threads.Dispose();
         LetGo();
+        resident?.Dispose();
+        Optimizer.Dispose();
     }
 
-    /// <summary>Crops, flips and standardises a batch, and cuts it into patches.</summary>
-    /// <returns>(B, N, p·p·C), float32</returns>
-    internal Tensor Prepare(Batch batch)
+    /// <summary>The views of a batch. The tensors belong to the dispose scope at hand.</summary>
+    internal PreparedBatch Prepare(Batch batch) => preparation.Prepare(batch);
+
+    private AdamW Prepare(int shares)
     {
+        var constants = new AdamWOptions { WeightDecay = options.WeightDecay };
+        var model = objective.Model.to(device);
+        if (options.Precision != Precision.Bf16) return new AdamW(model, constants, shares: shares, rules: objective.RuleOf);
         using var scope = NewDisposeScope();
-        var whole = resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true);
-        var pixels = augmentation.Apply(whole, batch.Crops!.to(device, non_blocking: true));
-        return Patches.Cut(normalization.Standardize(pixels), model.Options.Encoder.PatchSize).MoveToOuterDisposeScope();
+        var weights = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
+        model.to(ScalarType.BFloat16);
+        objective.Projector?.to(ScalarType.Float32);
+        var optimizer = new AdamW(model, constants, weights, shares, objective.RuleOf);
+        if (objective.Projector is not null) optimizer.CopyToModel(); // its values went through bf16
+        return optimizer;
     }
 
     /// <returns>The part's share of the batch's loss.</returns>
@@ -105,28 +129,36 @@ public sealed class TrainingStep : IDisposable
     {
         using var scope = NewDisposeScope();
         var part = batch.Part(pictures);
-        var patches = Timed(StepPhase.Augment, worker, () => Prepare(part));
-        var loss = Timed(StepPhase.Forward, worker, () => model.call(patches, part.Mask.To(device)).Times((double)part.Count / batch.Count));
-        sums[worker] = Timed(StepPhase.Backward, worker, () => Added(sums[worker], loss.Times(1.0 / accumulate)));
+        var views = Timed(StepPhase.Augment, worker, () => preparation.Prepare(part));
+        var loss = Timed(StepPhase.Forward, worker, () => objective.Forward(views).Loss!.Times((double)part.Count / batch.Count));
+        sums[worker] = Timed(StepPhase.Backward, worker, () => Added(sums[worker], [loss.Times(1.0 / options.Accumulate)]));
         return loss.detach().DetachFromDisposeScope();
     }
 
-    /// <returns>The sums with the loss's gradients, in fp32 whatever the model computes in.</returns>
-    private Tensor[] Added(Tensor[]? so, Tensor loss)
+    /// <returns>The sums with the gradients of outputs, in fp32 whatever the model computes in.</returns>
+    /// <param name="so">The sums; null: none yet.</param>
+    /// <param name="outputs">What to go back from.</param>
+    /// <param name="from">The gradients with respect to them; null: each is a loss.</param>
+    private Tensor[] Added(Tensor[]? so, Tensor[] outputs, Tensor[]? from = null)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        Tensor[] gradients = [.. autograd.grad([loss], [.. optimizer.Parameters])];
+        var gradients = autograd.grad(outputs, [.. Optimizer.Parameters], from, allow_unused: objective.Couples).ToArray();
+        if (objective.Couples) return AddedWhereUsed(so, gradients);
         // The fused optimiser reads memory as it lies, and a gradient may lie otherwise than its parameter (the patch projection's does).
-        if (so is null) return [.. gradients.Select(g => g.to(ScalarType.Float32).contiguous().DetachFromDisposeScope())];
+        if (so is null) return [.. gradients.Select(InFp32)];
         TensorLists.Add(so, gradients);
         return so;
     }
 
-    private void ForEachShare(Action<int> work) => threads.Run(worker =>
+    private static Tensor InFp32(Tensor gradient) => gradient.to(ScalarType.Float32).contiguous().DetachFromDisposeScope();
+
+    private void ForEach(int count, Action<int, int> work) => threads.Run(worker =>
     {
-        for (var share = worker; share < optimizer.Shares; share += threads.Count) work(share);
+        for (var i = worker; i < count; i += threads.Count) work(i, worker);
     });
+
+    private void ForEachShare(Action<int> work) => ForEach(Optimizer.Shares, (share, _) => work(share));
 
     private T Timed<T>(StepPhase phase, int worker, Func<T> work) => Phases is { } phases ? phases.Time(phase, worker, work) : work();
 
@@ -134,8 +166,14 @@ public sealed class TrainingStep : IDisposable
     {
         foreach (var sum in sums.OfType<Tensor[]>().SelectMany(s => s)) sum.Dispose();
         Array.Clear(sums);
+        foreach (var part in waiting) part.Dispose();
+        waiting.Clear();
     }
 }
 
 /// <summary>The loss became infinite or not a number. The message says where, and what to try.</summary>
-public sealed class TrainingDivergedException(string message) : Exception(message);
+public sealed class TrainingDivergedException(string message) : Exception(message), INamesOptions
+{
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Options { get; } = ["Init", "Training.LearningRate", "Training.WarmupEpochs", "Training.Clip"];
+}

@@ -14,6 +14,9 @@ public static class ModelFile
     /// <summary>The folder of a run's checkpoints within its own.</summary>
     internal const string CheckpointFolder = "checkpoints";
 
+    /// <summary>What names the newest checkpoint there.</summary>
+    internal const string LastName = "last.safetensors";
+
     /// <summary>Writes a model beside <paramref name="file"/> and renames it over.</summary>
     /// <exception cref="SafetensorsException">The file cannot be written.</exception>
     public static void Save(string file, MaskedAutoencoder model, ModelDescription description) =>

@@ -40,8 +40,8 @@ public sealed class BenchmarkReportTests : IDisposable
     public void Names_What_Was_Set_Otherwise()
     {
         var saved = Report(imagesPerSecond: 100);
-        var now = saved with { Options = saved.Options with { BatchSize = 64 }, System = saved.System with { Threads = 8 } };
-        now.DifferencesFrom(saved).ShouldBe(["batchSize: 256, now 64", "threads: 2, now 8"]);
+        var now = saved with { Options = saved.Options.WithTraining(t => t with { BatchSize = 64 }), System = saved.System with { Threads = 8 } };
+        now.DifferencesFrom(saved).ShouldBe(["training.batchSize: 256, now 64", "threads: 2, now 8"]);
         saved.DifferencesFrom(saved).ShouldBeEmpty();
     }
 

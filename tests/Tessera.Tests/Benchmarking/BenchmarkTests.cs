@@ -4,7 +4,6 @@ using Tessera.Models;
 using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
-using static TorchSharp.torch;
 
 namespace Tessera.Tests.Benchmarking;
 
@@ -13,7 +12,7 @@ public sealed class BenchmarkTests
 {
     private static readonly BenchmarkOptions Moments = new()
     {
-        Pretraining = PackedShapes.Options with { BatchSize = 8, Device = "cpu", Precision = Precision.Fp32 },
+        Pretraining = PackedShapes.Options.WithTraining(t => t with { BatchSize = 8, Device = "cpu", Precision = Precision.Fp32 }),
         Rounds = 2,
         Steps = 1,
         RoundSeconds = 1e-6,
@@ -29,7 +28,7 @@ public sealed class BenchmarkTests
     [InlineData(Precision.Bf16)]
     public void Measures_Everything_And_Leaves_No_Tensor_And_No_File_Behind(Precision precision)
     {
-        var options = Moments with { Pretraining = Moments.Pretraining with { Precision = precision } };
+        var options = Moments with { Pretraining = Moments.Pretraining.WithTraining(t => t with { Precision = precision }) };
         var (folders, report) = (Folders(), (BenchmarkReport)null!); // set below
         LiveTensors.GrowthOver(() => report = new Benchmark(options).Run(TestContext.Current.CancellationToken))
             .ShouldBe(OfBuildingAlone(options.Pretraining));
@@ -48,7 +47,7 @@ public sealed class BenchmarkTests
     {
         var options = Moments with
         {
-            Pretraining = Moments.Pretraining with { Placement = MaskPlacement.Decoder, Accumulate = 2 },
+            Pretraining = Moments.Pretraining.WithObjective(o => o with { Placement = MaskPlacement.Decoder }).WithTraining(t => t with { Accumulate = 2 }),
             Parts = BenchmarkParts.Step,
         };
         var step = new Benchmark(options).Run(TestContext.Current.CancellationToken).Step!;
@@ -102,7 +101,7 @@ public sealed class BenchmarkTests
             JpegFolder.Write(images, 20, folder.File("pictures"), TestContext.Current.CancellationToken);
         var options = Moments with
         {
-            Pretraining = Moments.Pretraining with { Data = folder.File("pictures") },
+            Pretraining = Moments.Pretraining.WithData(d => d with { Source = folder.File("pictures") }),
             Parts = BenchmarkParts.Loader | BenchmarkParts.Step,
             CacheFolder = folder.File("cache"),
         };
@@ -118,7 +117,7 @@ public sealed class BenchmarkTests
     {
         var options = Moments with { Parts = BenchmarkParts.Loader | BenchmarkParts.Step };
         var packed = new Benchmark(options).Run(TestContext.Current.CancellationToken);
-        var streamed = new Benchmark(options with { Pretraining = options.Pretraining with { NoPack = true } }).Run(TestContext.Current.CancellationToken);
+        var streamed = new Benchmark(options with { Pretraining = options.Pretraining.WithData(d => d with { NoPack = true }) }).Run(TestContext.Current.CancellationToken);
         streamed.StartUp!.Packed.ShouldBeFalse();
         streamed.Figures().Select(f => f.Name).Except(packed.Figures().Select(f => f.Name)).ShouldBe(["streamed"]);
         streamed.Loader!.FilesAre.ShouldBe("JPEGs of 3×32×32, written from the source's pictures");
@@ -129,7 +128,7 @@ public sealed class BenchmarkTests
     public void Says_All_That_Is_Wrong_With_Its_Options()
     {
         var wrong = Moments with { Rounds = 0, Steps = -1, Parts = BenchmarkParts.None };
-        var told = Should.Throw<PretrainOptionsException>(() => new Benchmark(wrong).Run(TestContext.Current.CancellationToken)).Message;
+        var told = Should.Throw<OptionsException>(() => new Benchmark(wrong).Run(TestContext.Current.CancellationToken)).Message;
         told.ShouldContain("the number of rounds is 0");
         told.ShouldContain("the number of steps a round is -1");
         told.ShouldContain("nothing to measure");
@@ -140,7 +139,7 @@ public sealed class BenchmarkTests
     {
         using var folder = new ScratchFolder();
         using var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 32, 32), folder.Path);
-        return LiveTensors.GrowthOver(() => new TrainingParts(options, images, CPU).Dispose());
+        return LiveTensors.GrowthOver(() => new StepUnderTest(options, images).Dispose());
     }
 
     private static string[] Folders() => [.. Directory.GetDirectories(Path.GetTempPath(), "tessera-bench-*").Order()];

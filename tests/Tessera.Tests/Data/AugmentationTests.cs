@@ -65,6 +65,7 @@ public sealed class AugmentationTests
         Draw(new(), [9], epoch: 3)[0].ShouldBe(together[1]);
         Draw(new(), [9], epoch: 4)[0].ShouldNotBe(together[1]);
         Draw(new(), [9], epoch: 3, seed: 2)[0].ShouldNotBe(together[1]);
+        Draw(new(), [9], epoch: 3, view: 1)[0].ShouldNotBe(together[1]);
         together[0].ShouldNotBe(together[1]);
     }
 
@@ -106,10 +107,9 @@ public sealed class AugmentationTests
         new Augmentation(new(), Height, Width, seed: 1).Apply(pixels, tensor(crops.SelectMany(c => c).ToArray(), [crops.Length, 5]));
 
     private static List<float[]> Draw(
-        AugmentationOptions options, int[] pictures, int epoch = 0, ulong seed = 1, int height = Height, int width = Width)
+        AugmentationOptions options, int[] pictures, int epoch = 0, ulong seed = 1, int height = Height, int width = Width, int view = 0)
     {
-        var crops = new float[pictures.Length * Augmentation.CropValues];
-        new Augmentation(options, height, width, seed).Draw(pictures, epoch, crops);
-        return [.. crops.Chunk(Augmentation.CropValues)];
+        using var crops = new Augmentation(options, height, width, seed).Draw(pictures, epoch, view);
+        return [.. crops.Floats().Chunk(Augmentation.CropValues)];
     }
 }

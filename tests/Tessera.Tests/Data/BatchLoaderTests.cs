@@ -22,7 +22,7 @@ public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<Packed
         var augmentation = new Augmentation(new(), 32, 32, seed: 4);
         var order = BatchLoader.Shuffled(Enumerable.Range(0, 20).ToArray(), seed: 4, epoch: 2);
         var seen = new List<int>();
-        foreach (var batch in new BatchLoader(images, Masks, augmentation).Load(order, batchSize, epoch: 2))
+        foreach (var batch in new BatchLoader(images, new BatchPlan([new ViewPlan(augmentation, Masks)])).Load(order, batchSize, epoch: 2))
         {
             using var owned = batch;
             batch.Images!.shape.ShouldBe([batch.Count, 3, 32, 32]);
@@ -31,11 +31,11 @@ public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<Packed
                 var picture = (int)batch.Pictures[i].item<long>();
                 seen.Add(picture);
                 batch.Images[i].contiguous().bytes.SequenceEqual(images.Pixels(picture)).ShouldBeTrue();
-                var crop = new float[Augmentation.CropValues];
-                augmentation.Draw([picture], 2, crop);
-                batch.Crops![i].Floats().ShouldBe(crop);
+                using var crop = augmentation.Draw([picture], 2);
+                var view = batch.Views.ShouldHaveSingleItem();
+                view.Crops![i].ShouldEqual(crop[0]);
                 using var mask = Masks.Draw([picture], 2);
-                batch.Mask.Hidden[i].ShouldEqual(mask.Hidden[0]);
+                view.Mask!.Hidden[i].ShouldEqual(mask.Hidden[0]);
             }
         }
         seen.ShouldBe(order);
@@ -44,8 +44,29 @@ public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<Packed
     [Fact]
     public void Takes_Pictures_Whole_Without_Augmentation()
     {
-        using var batch = new BatchLoader(images, Masks).Load((int[])[3], 1, epoch: 0).Single();
-        batch.Crops.ShouldBeNull();
+        using var batch = new BatchLoader(images, BatchPlan.Whole(Masks)).Load((int[])[3], 1, epoch: 0).Single();
+        batch.Views.ShouldHaveSingleItem().Crops.ShouldBeNull();
+        batch.Labels.ShouldBeNull();
+    }
+
+    [Fact]
+    public void Draws_Each_View_For_Itself_And_Brings_Labels_Where_They_Are_Wanted()
+    {
+        var augmentation = new Augmentation(new(), 32, 32, seed: 4);
+        var plan = new BatchPlan([new ViewPlan(augmentation, Masks), new ViewPlan(augmentation, null), new ViewPlan(null, Masks)], Labels: true);
+        int[] pictures = [7, 2, 11];
+
+        using var batch = new BatchLoader(images, plan).Load(pictures, 3, epoch: 5).Single();
+
+        batch.Labels!.Longs().ShouldBe(pictures.Select(p => (long)images.Labels[p]));
+        batch.Views.Select(v => (v.Crops is null, v.Mask is null)).ShouldBe([(false, false), (false, true), (true, false)]);
+        using var second = augmentation.Draw(pictures, 5, view: 1);
+        batch.Views[1].Crops!.ShouldEqual(second);
+        batch.Views[0].Crops!.IsSameAs(second).ShouldBeFalse();
+        using var third = Masks.Draw(pictures, 5, view: 2);
+        batch.Views[2].Mask!.Hidden.ShouldEqual(third.Hidden);
+        batch.Views[2].Mask!.Tokens.ShouldEqual(third.Tokens);
+        batch.Views[0].Mask!.Hidden.IsSameAs(third.Hidden).ShouldBeFalse();
     }
 
     [Fact]
@@ -80,7 +101,7 @@ public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<Packed
         var loaded = new List<int>();
         var fault = Should.Throw<ArgumentOutOfRangeException>(() =>
         {
-            foreach (var batch in new BatchLoader(images, Masks).Load((int[])[1, 2, 3, 4, 1000, 5], 2, epoch: 0))
+            foreach (var batch in new BatchLoader(images, BatchPlan.Whole(Masks)).Load((int[])[1, 2, 3, 4, 1000, 5], 2, epoch: 0))
             {
                 using var owned = batch;
                 loaded.AddRange(batch.Pictures.data<long>().Select(p => (int)p));
@@ -92,5 +113,5 @@ public sealed class BatchLoaderTests(PackedShapes shapes) : IClassFixture<Packed
 
     [Fact]
     public void Starts_Nothing_Before_It_Is_Asked_And_Loads_Nothing_From_Nothing() =>
-        new BatchLoader(images, Masks).Load(ReadOnlyMemory<int>.Empty, 4, epoch: 0).ShouldBeEmpty();
+        new BatchLoader(images, BatchPlan.Whole(Masks)).Load(ReadOnlyMemory<int>.Empty, 4, epoch: 0).ShouldBeEmpty();
 }

@@ -34,7 +34,7 @@ public sealed class ReconstructionEvaluationTests(PackedShapes shapes) : IClassF
         int[] pictures = [3, 17, 40, 64, 65];
 
         var report = ReconstructionEvaluation.Run(
-            model, Normalization, shapes.Images, pictures, Masks, batchSize: 2, CPU, cancellation: TestContext.Current.CancellationToken);
+            model, Normalization, shapes.Images, pictures, Masks, CPU, batchSize: 2, cancellation: TestContext.Current.CancellationToken);
 
         report.Pictures.ShouldBe(5);
         report.UsesTrueStatistics.ShouldBe(target == ReconstructionTarget.NormalizedPixels);
@@ -72,7 +72,7 @@ public sealed class ReconstructionEvaluationTests(PackedShapes shapes) : IClassF
         using var model = new MaskedAutoencoder(Small);
         var cancelled = new CancellationToken(canceled: true);
         Should.Throw<OperationCanceledException>(() =>
-            ReconstructionEvaluation.Run(model, Normalization, shapes.Images, (int[])[1, 2], Masks, 1, CPU, cancellation: cancelled));
+            ReconstructionEvaluation.Run(model, Normalization, shapes.Images, (int[])[1, 2], Masks, CPU, 1, cancellation: cancelled));
     }
 
     [Fact]

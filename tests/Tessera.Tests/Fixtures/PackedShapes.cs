@@ -20,14 +20,9 @@ public sealed class PackedShapes : IDisposable
     /// <summary>A run of these pictures that takes moments: 4 steps an epoch.</summary>
     public static PretrainOptions Options { get; } = new()
     {
-        Data = "shapes:64",
-        Model = "vit-micro",
-        ImageSize = "32",
-        BatchSize = 16,
-        Epochs = 2,
-        LogSteps = 1,
-        Clip = 1,
-        Precision = Precision.Fp32, // what auto finds is a matter of the machine
+        Data = new() { Source = "shapes:64", ImageSize = "32" },
+        Encoder = new() { Model = "vit-micro" },
+        Training = new() { BatchSize = 16, Epochs = 2, LogSteps = 1, Clip = 1, Precision = Precision.Fp32 },
     };
 
     public void Dispose()

@@ -10,7 +10,7 @@ namespace Tessera.Tests.Fixtures;
 internal static class TestRuns
 {
     /// <summary>Begins a run, or resumes one that is there.</summary>
-    public static PretrainSummary Train(string folder, PretrainOptions options, ImageSet images, Action<PretrainProgress>? watch = null, ILogger? logger = null) =>
+    public static PretrainSummary Train(string folder, PretrainOptions options, ImageSet images, Action<TrainingProgress>? watch = null, ILogger? logger = null) =>
         Run(folder, options, images, watch, logger, TestContext.Current.CancellationToken);
 
     /// <summary>Trains until so many steps are made, and is then asked to end as by Ctrl-C.</summary>
@@ -19,7 +19,7 @@ internal static class TestRuns
         using var source = new CancellationTokenSource();
         Should.Throw<OperationCanceledException>(() => Run(folder, options, images, Stop, logger: null, source.Token));
 
-        void Stop(PretrainProgress progress)
+        void Stop(TrainingProgress progress)
         {
             if (progress.Step >= step) source.Cancel();
         }
@@ -28,12 +28,18 @@ internal static class TestRuns
     public static string HashOfResult(string folder) =>
         Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, "model.safetensors"))));
 
-    public static List<MetricsLine> Metrics(string folder) =>
-        [.. MetricsLog.Open(RunDirectory.Open(folder).Run, long.MaxValue).Lines];
+    public static List<MetricsLine> Metrics(string folder)
+    {
+        using var run = PretrainRun.Open(folder).Run;
+        return [.. MetricsLog.Open(run, long.MaxValue).Lines];
+    }
+
+    /// <summary>What evaluations measured, without what hangs on the clock.</summary>
+    public static List<MetricsLine> Evaluations(string folder) => [.. Metrics(folder).Where(l => l.IsEvaluation)];
 
     public static void Copy(string from, string to)
     {
-        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith(".lock", StringComparison.Ordinal)))
         {
             var copy = Path.Combine(to, Path.GetRelativePath(from, file));
             Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
@@ -42,15 +48,16 @@ internal static class TestRuns
     }
 
     private static PretrainSummary Run(
-        string folder, PretrainOptions options, ImageSet images, Action<PretrainProgress>? watch, ILogger? logger, CancellationToken cancellation)
+        string folder, PretrainOptions options, ImageSet images, Action<TrainingProgress>? watch, ILogger? logger, CancellationToken cancellation)
     {
-        var run = File.Exists(Path.Combine(folder, "options.json")) ? RunDirectory.Open(folder).Run : RunDirectory.Create(folder, options);
-        using var pretraining = new Pretraining(run, RunDirectory.Open(folder).Options, images, watch is null ? null : new Watch(watch), logger);
+        var (run, own) = File.Exists(Path.Combine(folder, "options.json")) ? PretrainRun.Open(folder) : PretrainRun.Begin(folder, options);
+        using var release = run;
+        using var pretraining = new Pretraining(run, own, images, watch is null ? null : new Watch(watch), logger);
         return pretraining.Run(cancellation);
     }
 
-    private sealed class Watch(Action<PretrainProgress> action) : IProgress<PretrainProgress>
+    private sealed class Watch(Action<TrainingProgress> action) : IProgress<TrainingProgress>
     {
-        public void Report(PretrainProgress value) => action(value);
+        public void Report(TrainingProgress value) => action(value);
     }
 }

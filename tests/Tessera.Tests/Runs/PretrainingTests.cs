@@ -2,6 +2,7 @@ using System.Text.Json;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Runs;
+using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
 using Tessera.Training;
 using Tessera.Weights;
@@ -18,14 +19,14 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
     public void Leaves_A_Whole_Run_Directory()
     {
         var run = folder.File("run");
-        var reports = new List<PretrainProgress>();
+        var reports = new List<TrainingProgress>();
 
         var summary = TestRuns.Train(run, PackedShapes.Options, shapes.Images, reports.Add);
 
         var files = Directory.EnumerateFiles(run, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(run, f)).ToList();
         files.Where(f => !f.Contains("tfevents")).Order(StringComparer.Ordinal).ShouldBe(
         [
-            "checkpoints/step-000000004.safetensors", "checkpoints/step-000000008.safetensors", "curves.png", "metrics.jsonl",
+            "checkpoints/last.safetensors", "checkpoints/step-000000004.safetensors", "checkpoints/step-000000008.safetensors", "curves.png", "metrics.jsonl",
             "model.safetensors", "options.json", "reconstructions/epoch-0001.png", "reconstructions/epoch-0002.png", "summary.json",
         ]);
         files.Count(f => f.StartsWith("events.out.tfevents", StringComparison.Ordinal)).ShouldBe(1);
@@ -35,12 +36,12 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         summary.HeldOutPictures.ShouldBe(6);
         summary.Steps.ShouldBe(8);
         summary.HeldOut.Pictures.ShouldBe(6);
-        summary.HeldOut.ShouldBe(TestRuns.Metrics(run)[^1].HeldOut);
+        TestRuns.Metrics(run)[^1].Find("held-out/PSNR").ShouldBe(summary.HeldOut.Model.Psnr);
         File.ReadAllText(Path.Combine(run, "summary.json")).ShouldBe(JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
 
         reports.Where(r => r.IsLogStep).Select(r => r.Step).ShouldBe(Enumerable.Range(1, 8).Select(s => (long)s));
-        reports.ShouldAllBe(r => r.Steps == 8 && r.Epochs == 2 && r.HeldOut == 6);
-        reports[^1].Evaluating.ShouldBe(6);
+        reports.ShouldAllBe(r => r.Steps == 8 && r.Epochs == 2);
+        reports[^1].Evaluating.ShouldBe(new EvaluationProgress("reconstructions", 6, 6));
     }
 
     [Theory]
@@ -51,7 +52,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         using var images = PackedImages.Pack(
             new Waves(), new ImageShape(3, 32, 32), folder.File("waves.tessera"), cancellation: TestContext.Current.CancellationToken);
         var run = folder.File("run");
-        var options = PackedShapes.Options with { Placement = placement, Epochs = 5, LearningRate = 5e-2, SmallestCrop = 1, Flip = false };
+        var options = PackedShapes.Options.WithObjective(o => o with { Placement = placement }).WithTraining(t => t with { Epochs = 5, LearningRate = 5e-2 }).WithAugmentation(a => a with { SmallestCrop = 1, Flip = false });
 
         var summary = TestRuns.Train(run, options, images);
 
@@ -59,9 +60,9 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         summary.HeldOut.Model.Psnr.ShouldBeGreaterThan(summary.HeldOut.VisibleMean.Psnr + 3);
         summary.HeldOut.Model.Ssim.ShouldBeGreaterThan(summary.HeldOut.InverseDistance.Ssim);
         var lines = TestRuns.Metrics(run);
-        var losses = lines.Where(l => l.Loss is not null).Select(l => l.Loss!.Value).ToList();
+        var losses = lines.Select(l => l.Find("train/loss")).OfType<double>().ToList();
         losses.TakeLast(4).Average().ShouldBeLessThan(0.5 * losses.Take(4).Average());
-        lines.Where(l => l.HeldOut is not null).Select(l => l.HeldOut!.InverseDistance).Distinct().Count().ShouldBe(1); // the same masks each time
+        lines.Select(l => l.Find("held-out/PSNR of inverse-distance weighting")).OfType<double>().Distinct().Count().ShouldBe(1); // the same masks each time
     }
 
     [Theory]
@@ -71,21 +72,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         MaskPlacement placement, PositionEmbedding positions, bool classToken, string masking, ReconstructionTarget target, LossPlaces lossOn)
     {
         using var images = PackedImages.OpenOrPack("shapes:20", new ImageShape(1, 32, 64), folder.Path, cancellation: TestContext.Current.CancellationToken);
-        var options = PackedShapes.Options with
-        {
-            Channels = 1,
-            ImageSize = "32x64",
-            Placement = placement,
-            Positions = positions,
-            ClassToken = classToken,
-            Masking = masking,
-            MaskUnit = 16,
-            MaskTokens = 1,
-            Target = target,
-            LossOn = lossOn,
-            Clip = null,
-            Epochs = 1,
-        };
+        var options = PackedShapes.Options.WithData(d => d with { Channels = 1, ImageSize = "32x64" }).WithObjective(o => o with { Placement = placement, MaskTokens = 1, Target = target, LossOn = lossOn, Mask = o.Mask with { Masking = masking, Unit = 16 } }).WithEncoder(e => e with { Positions = positions, ClassToken = classToken }).WithTraining(t => t with { Clip = null, Epochs = 1 });
         var summary = TestRuns.Train(folder.File("run"), options, images);
         summary.HeldOut.UsesTrueStatistics.ShouldBe(target == ReconstructionTarget.NormalizedPixels);
         double.IsFinite(summary.HeldOut.Loss).ShouldBeTrue();
@@ -101,10 +88,10 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
             new PlainPictures(), new ImageShape(3, 32, 32), folder.File("plain.tessera"), cancellation: TestContext.Current.CancellationToken);
         var run = folder.File("run");
 
-        var summary = TestRuns.Train(run, PackedShapes.Options with { BatchSize = 4 }, images);
+        var summary = TestRuns.Train(run, PackedShapes.Options.WithTraining(t => t with { BatchSize = 4 }), images);
 
         summary.HeldOut.VisibleMean.Psnr.ShouldBeGreaterThan(100);
-        TestRuns.Metrics(run).Count(l => l.HeldOut is not null).ShouldBe(2);
+        TestRuns.Evaluations(run).Count.ShouldBe(2);
         File.Exists(Path.Combine(run, "curves.png")).ShouldBeTrue();
     }
 
@@ -112,50 +99,50 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
     public void Stops_At_A_Loss_That_Is_Not_Finite_And_Keeps_The_Last_Checkpoint()
     {
         var run = folder.File("run");
-        var options = PackedShapes.Options with { LearningRate = 1e22, WarmupEpochs = 0, CheckpointSteps = 1, Clip = null };
+        var options = PackedShapes.Options.WithTraining(t => t with { LearningRate = 1e22, WarmupEpochs = 0, CheckpointSteps = 1, Clip = null });
 
         var message = Should.Throw<TrainingDivergedException>(() => TestRuns.Train(run, options, shapes.Images)).Message;
 
         var checkpoint = RunDirectory.NewestCheckpoint(run)!;
         checkpoint.ShouldEndWith("step-000000001.safetensors");
-        var rate = new LearningRateSchedule(options.PeakLearningRate, 0, 8).At(1);
+        var rate = new LearningRateSchedule(options.Training.PeakLearningRate, 0, 8).At(1);
         message.ShouldMatch("^The loss is (NaN|∞|Infinity) at step 2, ");
-        message.ShouldEndWith($" at step 2, at a learning rate of {rate:g3}: try a lower --learning-rate, a longer --warmup-epochs, or --clip 1. "
-            + $"The last good checkpoint is {checkpoint}; --resume {run} goes on from it.");
+        message.ShouldEndWith($" at step 2, at a learning rate of {rate:g3}: try a lower learning rate, a longer warm-up, or clipping at 1. "
+            + $"The last good checkpoint is {checkpoint}: a new run can begin from it.");
         ModelFile.Load(run).Dispose();
         TestRuns.Metrics(run).Select(l => l.Step).ShouldBe([1L]);
     }
 
     [Theory]
     [InlineData(16, 1e300, "The weights are no longer finite at step 1, ")] // the step itself overflows
-    [InlineData(64, 1e22, "The loss on held-out pictures is NaN at step 1, ")] // finite weights that restore nothing, at an epoch's end
+    [InlineData(64, 1e22, "The held-out/PSNR is NaN at step 1, ")] // finite weights that restore nothing, at an epoch's end
     public void Never_Keeps_A_Checkpoint_Of_Ruined_Weights(int batchSize, double learningRate, string start)
     {
         var run = folder.File("run");
-        var options = PackedShapes.Options with { BatchSize = batchSize, LearningRate = learningRate, WarmupEpochs = 0, CheckpointSteps = 1, Clip = null };
+        var options = PackedShapes.Options.WithTraining(t => t with { BatchSize = batchSize, LearningRate = learningRate, WarmupEpochs = 0, CheckpointSteps = 1, Clip = null });
         var message = Should.Throw<TrainingDivergedException>(() => TestRuns.Train(run, options, shapes.Images)).Message;
         message.ShouldStartWith(start);
-        message.ShouldEndWith("or --clip 1. There is no checkpoint yet.");
+        message.ShouldEndWith("or clipping at 1. There is no checkpoint yet.");
         RunDirectory.NewestCheckpoint(run).ShouldBeNull();
     }
 
     [Fact]
     public void Refuses_A_Batch_Larger_Than_The_Set()
     {
-        Fault(PackedShapes.Options with { BatchSize = 65 })
-            .ShouldBe("A batch of 65 is more than the 64 training pictures: use --batch-size 64 or less.");
-        Fault(PackedShapes.Options with { BatchSize = 30, Accumulate = 3 })
-            .ShouldBe("3 batches of 30 are more than the 64 training pictures: use --batch-size 21 or less.");
-        Fault(PackedShapes.Options with { BatchSize = 1, Accumulate = 65 })
-            .ShouldBe("65 batches of 1 are more than the 64 training pictures: use --accumulate 64 or less.");
-        Fault(PackedShapes.Options with { Limit = 10 })
-            .ShouldBe("A batch of 16 is more than the 10 training pictures: use --batch-size 10 or less.");
-        Fault(PackedShapes.Options with { ImageSize = "32x64", Channels = 1, BatchSize = 65 })
+        Fault(PackedShapes.Options.WithTraining(t => t with { BatchSize = 65 }))
+            .ShouldBe("A batch of 65 is more than the 64 training pictures: use batches of 64 or less.");
+        Fault(PackedShapes.Options.WithTraining(t => t with { BatchSize = 30, Accumulate = 3 }))
+            .ShouldBe("3 batches of 30 are more than the 64 training pictures: use batches of 21 or less.");
+        Fault(PackedShapes.Options.WithTraining(t => t with { BatchSize = 1, Accumulate = 65 }))
+            .ShouldBe("65 batches of 1 are more than the 64 training pictures: accumulate 64 or less.");
+        Fault(PackedShapes.Options.WithData(d => d with { Limit = 10 }))
+            .ShouldBe("A batch of 16 is more than the 10 training pictures: use batches of 10 or less.");
+        Fault(PackedShapes.Options.WithData(d => d with { ImageSize = "32x64", Channels = 1 }).WithTraining(t => t with { BatchSize = 65 }))
             .ShouldBe("The pictures have 3 channels at 32x32, and the options ask for 1 at 32x64; "
-                + "a batch of 65 is more than the 64 training pictures: use --batch-size 64 or less.");
+                + "a batch of 65 is more than the 64 training pictures: use batches of 64 or less.");
 
         string Fault(PretrainOptions options) =>
-            Should.Throw<PretrainOptionsException>(() => Pretraining.CheckedSplit(options, shapes.Images)).Message;
+            Should.Throw<OptionsException>(() => Pretraining.CheckedSplit(options, shapes.Images)).Message;
     }
 
     [Fact]
@@ -168,19 +155,19 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
             if (progress.Step == 5) Directory.CreateDirectory(Path.Combine(run, "checkpoints", "step-000000008.safetensors"));
         }));
         exception.Message.ShouldStartWith(Path.Combine(run, "checkpoints", "step-000000008.safetensors") + " cannot be written: ");
-        exception.Message.ShouldEndWith($". The last good checkpoint is {Path.Combine(run, "checkpoints", "step-000000004.safetensors")}; --resume {run} goes on from it.");
+        exception.Message.ShouldEndWith($". The last good checkpoint is {Path.Combine(run, "checkpoints", "step-000000004.safetensors")}; the run can go on from it.");
     }
 
     [Fact]
     public void Refuses_A_Folder_That_Holds_A_Run_Or_Cannot_Be_Made()
     {
         var run = folder.File("run");
-        RunDirectory.Create(run, new());
-        Should.Throw<RunDirectoryException>(() => RunDirectory.Create(run, new()))
-            .Message.ShouldBe($"{run} holds a run already: continue it with --resume {run}, or choose another --out.");
+        PretrainRun.Begin(run, new()).Run.Dispose();
+        Should.Throw<RunDirectoryException>(() => PretrainRun.Begin(run, new()))
+            .Message.ShouldBe($"{run} holds a run already: go on with it, or choose another folder.");
         var below = Path.Combine(folder.File("file", [1]), "run");
-        Should.Throw<RunDirectoryException>(() => RunDirectory.Create(below, new())).Message.ShouldStartWith($"{below} cannot be written: ");
-        Should.Throw<RunDirectoryException>(() => RunDirectory.Open(folder.Path))
+        Should.Throw<RunDirectoryException>(() => PretrainRun.Begin(below, new())).Message.ShouldStartWith($"{below} cannot be written: ");
+        Should.Throw<RunDirectoryException>(() => PretrainRun.Open(folder.Path))
             .Message.ShouldBe($"{folder.Path} is not a run directory: it has no options.json.");
     }
 

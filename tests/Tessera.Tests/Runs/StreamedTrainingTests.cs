@@ -24,7 +24,7 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
         var augmentation = new Augmentation(new(), 32, 32, seed: 4);
         var order = BatchLoader.Shuffled(Enumerable.Range(0, 64).ToArray(), seed: 4, epoch: 2);
         using var streamed = shapes.Stream();
-        IEnumerable<Batch> Load(ImageSet images) => new BatchLoader(images, Masks, augmentation).Load(order, batchSize, epoch: 2);
+        IEnumerable<Batch> Load(ImageSet images) => new BatchLoader(images, new BatchPlan([new ViewPlan(augmentation, Masks)])).Load(order, batchSize, epoch: 2);
 
         var batches = 0;
         foreach (var (one, other) in Load(streamed).Zip(Load(shapes.Images)))
@@ -33,10 +33,10 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
             using var alsoOwned = other;
             one.Images!.bytes.SequenceEqual(other.Images!.bytes).ShouldBeTrue();
             one.Images.shape.ShouldBe(other.Images.shape);
-            one.Crops!.ShouldEqual(other.Crops!);
-            one.Mask.Visible.ShouldEqual(other.Mask.Visible);
-            one.Mask.Hidden.ShouldEqual(other.Mask.Hidden);
-            one.Mask.Tokens.ShouldEqual(other.Mask.Tokens);
+            one.Views[0].Crops!.ShouldEqual(other.Views[0].Crops!);
+            one.Views[0].Mask!.Visible.ShouldEqual(other.Views[0].Mask!.Visible);
+            one.Views[0].Mask!.Hidden.ShouldEqual(other.Views[0].Mask!.Hidden);
+            one.Views[0].Mask!.Tokens.ShouldEqual(other.Views[0].Mask!.Tokens);
             one.Pictures.ShouldEqual(other.Pictures);
             batches++;
         }
@@ -50,7 +50,7 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
         var expected = TestRuns.Train(packed, PackedShapes.Options, shapes.Images);
         using var images = shapes.Stream();
 
-        var summary = TestRuns.Train(streamed, PackedShapes.Options with { NoPack = true }, images);
+        var summary = TestRuns.Train(streamed, PackedShapes.Options.WithData(d => d with { NoPack = true }), images);
 
         TestRuns.HashOfResult(streamed).ShouldBe(TestRuns.HashOfResult(packed));
         summary.HeldOut.ShouldBe(expected.HeldOut);
@@ -63,7 +63,7 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
     public void Ends_With_The_Same_Bytes_As_A_Run_That_Was_Never_Stopped_Though_Pictures_Are_Broken(long step)
     {
         // Most are not measured, so that their fault shows on the way, each process anew; what one knew the next does not.
-        var options = PackedShapes.Options with { NoPack = true, Limit = 64 };
+        var options = PackedShapes.Options.WithData(d => d with { NoPack = true, Limit = 64 });
         static bool IsBroken(int index) => index % 3 == 0;
         var (whole, broken) = (folder.File("whole"), folder.File("broken"));
         using (var images = new WatchedPictures(4000, 6, IsBroken).Stream()) TestRuns.Train(whole, options, images);
@@ -72,7 +72,7 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
         using (var images = new WatchedPictures(4000, 6, IsBroken).Stream()) TestRuns.Train(broken, options, images);
 
         TestRuns.HashOfResult(broken).ShouldBe(TestRuns.HashOfResult(whole));
-        TestRuns.Metrics(broken).Select(l => l.HeldOut).ShouldBe(TestRuns.Metrics(whole).Select(l => l.HeldOut));
+        TestRuns.Evaluations(broken).SelectMany(l => l.Metrics).ShouldBe(TestRuns.Evaluations(whole).SelectMany(l => l.Metrics));
     }
 
     [Fact]
@@ -102,7 +102,7 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
             if (source.Reading >= 2) two.Set();
             two.Wait(TimeSpan.FromMinutes(1), cancellation).ShouldBeTrue(); // for a picture of the next batch, since a batch has one picture
         };
-        var taken = new BatchLoader(images, Masks).Load((int[])[.. Enumerable.Range(0, 8)], 1, epoch: 0).Select(Taken).ToList();
+        var taken = new BatchLoader(images, BatchPlan.Whole(Masks)).Load((int[])[.. Enumerable.Range(0, 8)], 1, epoch: 0).Select(Taken).ToList();
         taken.ShouldBe(Enumerable.Range(0, 8));
 
         static int Taken(Batch batch)
@@ -117,7 +117,7 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
         var source = new WatchedPictures(400, 4);
         using var images = source.Stream();
         var opened = source.Reads;
-        foreach (var batch in new BatchLoader(images, Masks).Load((int[])[.. Enumerable.Range(0, 400)], 4, epoch: 0))
+        foreach (var batch in new BatchLoader(images, BatchPlan.Whole(Masks)).Load((int[])[.. Enumerable.Range(0, 400)], 4, epoch: 0))
         {
             batch.Dispose();
             break;

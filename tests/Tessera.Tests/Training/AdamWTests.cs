@@ -57,7 +57,7 @@ public sealed class AdamWTests
     public void Lets_Matrices_Decay_And_Nothing_Else()
     {
         using var model = new MaskedAutoencoder(Small);
-        var still = model.named_parameters().Where(p => !AdamW.Decays(p.name, p.parameter)).Select(p => p.name).Order(StringComparer.Ordinal);
+        var still = model.named_parameters().Where(p => !ParameterRule.Of(p.name, p.parameter).Decays).Select(p => p.name).Order(StringComparer.Ordinal);
         var biasesAndNorms = model.named_parameters().Select(p => p.name).Where(n => n.EndsWith(".bias", StringComparison.Ordinal) || n.Contains("norm"));
         string[] tokensAndPositions = ["encoder.cls_token", "encoder.pos_embed", "decoder_pos_embed", "mask_tokens.weight"];
         still.ShouldBe(biasesAndNorms.Concat(tokensAndPositions).Order(StringComparer.Ordinal));

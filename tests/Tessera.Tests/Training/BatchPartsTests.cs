@@ -37,10 +37,13 @@ public sealed class BatchPartsTests
     [InlineData(MaskPlacement.Decoder)]
     public void Keep_The_Memory_Of_A_Large_Batch_Bounded(MaskPlacement placement)
     {
-        var options = new PretrainOptions { Placement = placement }.ToModel();
+        var options = new PretrainOptions
+        {
+            Objective = new() { Placement = placement },
+        }.ToModel();
         foreach (var (batch, workers) in new[] { (256, 1), (256, 2), (10_000, 4) })
         {
-            var largest = Sizes(BatchParts.Of(batch, workers, options, visible: 16)).Max();
+            var largest = Sizes(BatchParts.Of(batch, workers, BatchParts.BytesKept(options, visible: 16), options.Encoder.Patches)).Max();
             (largest * workers * BatchParts.BytesKept(options, visible: 16)).ShouldBeLessThanOrEqualTo(640L << 20);
         }
     }
@@ -60,7 +63,10 @@ public sealed class BatchPartsTests
     }
 
     private static IReadOnlyList<Range> Parts(string model, int batch, int workers) =>
-        BatchParts.Of(batch, workers, new PretrainOptions { Model = model }.ToModel(), visible: 16);
+        Parts(new PretrainOptions { Encoder = new() { Model = model } }.ToModel(), batch, workers);
+
+    private static IReadOnlyList<Range> Parts(MaskedAutoencoderOptions model, int batch, int workers) =>
+        BatchParts.Of(batch, workers, BatchParts.BytesKept(model, visible: 16), model.Encoder.Patches);
 
     private static int[] Sizes(IReadOnlyList<Range> parts) => [.. parts.Select(p => p.End.Value - p.Start.Value)];
 }

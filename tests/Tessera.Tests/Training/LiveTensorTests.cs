@@ -3,6 +3,7 @@ using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Runs;
 using Tessera.Tests.Fixtures;
+using Tessera.Training;
 using TorchSharp;
 
 namespace Tessera.Tests.Training;
@@ -18,7 +19,7 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
     public void Holds_As_Many_Tensors_After_Ten_Steps_As_After_Sixty(MaskPlacement placement)
     {
         using var folder = new ScratchFolder();
-        var options = PackedShapes.Options with { BatchSize = 3, Accumulate = 2, Epochs = 6, Placement = placement, Masking = "grid" };
+        var options = PackedShapes.Options.WithTraining(t => t with { BatchSize = 3, Accumulate = 2, Epochs = 6 }).WithObjective(o => o with { Placement = placement, Mask = o.Mask with { Masking = "grid" } });
         var counts = new Dictionary<long, long>();
         var before = Count();
         new MaskedAutoencoder(options.ToModel()).Dispose();
@@ -43,7 +44,7 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         var masks = new MaskSampler(new MaskOptions(), PackedShapes.Options.ToModel(), seed: 1);
         using var images = streamed ? shapes.Stream() : null;
         var before = Count();
-        foreach (var batch in new BatchLoader(images ?? shapes.Images, masks).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
+        foreach (var batch in new BatchLoader(images ?? shapes.Images, BatchPlan.Whole(masks)).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
         {
             batch.Dispose();
             break;
@@ -66,7 +67,7 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
 
         Should.Throw<InvalidOperationException>(() =>
         {
-            foreach (var batch in new BatchLoader(images, masks).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
+            foreach (var batch in new BatchLoader(images, BatchPlan.Whole(masks)).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
             {
                 loaded += batch.Count;
                 batch.Dispose();
@@ -81,12 +82,15 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
     [Fact]
     public void Leaves_Nothing_Of_A_Batch_In_Parts_To_The_Garbage_Collector()
     {
-        using var parts = new TrainingParts(PackedShapes.Options, shapes.Images, torch.CPU, workers: 2);
-        using var batch = parts.Loader.Load((int[])[.. Enumerable.Range(0, 16)], 16, epoch: 0).Single();
+        var options = PackedShapes.Options.WithTraining(t => t with { Workers = 2 });
+        var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
+        using var objective = Pretraining.ObjectiveOf(options, data);
+        using var step = new TrainingStep(objective, data, options.Training);
+        using var batch = step.Loader.Load((int[])[.. Enumerable.Range(0, 16)], 16, epoch: 0).Single();
         var counts = Enumerable.Range(0, 3).Select(_ =>
         {
-            parts.Step.Accumulate(batch).Dispose();
-            parts.Step.Update(1e-3);
+            step.Accumulate(batch).Dispose();
+            step.Update(1e-3);
             return torch.Tensor.TotalCount;
         }).ToArray();
         counts.Distinct().ShouldHaveSingleItem();

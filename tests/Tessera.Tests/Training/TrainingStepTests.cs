@@ -23,7 +23,7 @@ public sealed class TrainingStepTests(PackedShapes shapes) : IClassFixture<Packe
     [InlineData(40, MaskPlacement.Decoder, 0.5)] // more threads than pictures
     public void Learns_What_The_Plain_Loop_Learns(int workers, MaskPlacement placement, double? clip)
     {
-        var options = PackedShapes.Options with { Placement = placement, Clip = clip };
+        var options = PackedShapes.Options.WithObjective(o => o with { Placement = placement }).WithTraining(t => t with { Clip = clip });
         using var plain = new Trained(options, shapes, workers: 1);
         using var parallel = new Trained(options, shapes, workers);
         foreach (var batch in plain.Batches(Steps))
@@ -60,7 +60,7 @@ public sealed class TrainingStepTests(PackedShapes shapes) : IClassFixture<Packe
     public void Sums_The_Gradients_Of_Bf16_Models_In_Fp32()
     {
         using var fp32 = new Trained(PackedShapes.Options, shapes, workers: 2, accumulate: 2);
-        using var bf16 = new Trained(PackedShapes.Options with { Precision = Precision.Bf16 }, shapes, workers: 2, accumulate: 2);
+        using var bf16 = new Trained(PackedShapes.Options.WithTraining(t => t with { Precision = Precision.Bf16 }), shapes, workers: 2, accumulate: 2);
         bf16.Model.parameters().ShouldAllBe(p => p.dtype == ScalarType.BFloat16);
         var before = bf16.Optimizer.Weights.ToDictionary(w => w.Name, w => w.Value.Floats());
         foreach (var batch in fp32.Batches(2 * Steps))
@@ -90,34 +90,41 @@ public sealed class TrainingStepTests(PackedShapes shapes) : IClassFixture<Packe
 
     private sealed class Trained : IDisposable
     {
-        private readonly TrainingParts parts;
-        private readonly PretrainOptions options;
+        private readonly TrainingOptions options;
+        private readonly Objective objective;
 
         public Trained(PretrainOptions options, PackedShapes shapes, int workers, int accumulate = 1)
         {
-            this.options = options with { Accumulate = accumulate };
-            parts = new TrainingParts(this.options, shapes.Images, CPU, workers);
+            options = options.WithTraining(t => t with { Accumulate = accumulate, Workers = workers, Device = "cpu" });
+            this.options = options.Training;
+            var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
+            objective = Pretraining.ObjectiveOf(options, data);
+            Step = new TrainingStep(objective, data, options.Training);
         }
 
-        public MaskedAutoencoder Model => parts.Model;
+        public nn.Module Model => objective.Model;
 
-        public AdamW Optimizer => parts.Optimizer;
+        public AdamW Optimizer => Step.Optimizer;
 
-        public TrainingStep Step => parts.Step;
+        public TrainingStep Step { get; }
 
         public IEnumerable<Batch> Batches(int count) =>
-            parts.Loader.Load((int[])[.. Enumerable.Range(0, count * options.BatchSize).Select(i => i % 64)], options.BatchSize, epoch: 0);
+            Step.Loader.Load((int[])[.. Enumerable.Range(0, count * options.BatchSize).Select(i => i % 64)], options.BatchSize, epoch: 0);
 
         public Tensor PlainStep(Batch batch)
         {
             using var scope = NewDisposeScope();
-            var loss = Model.call(Step.Prepare(batch), batch.Mask);
+            var loss = objective.Forward(Step.Prepare(batch)).Loss!;
             loss.backward();
             if (options.Clip is { } norm) nn.utils.clip_grad_norm_(Model.parameters(), norm);
             Optimizer.Step(Rate);
             return loss.detach().MoveToOuterDisposeScope();
         }
 
-        public void Dispose() => parts.Dispose();
+        public void Dispose()
+        {
+            Step.Dispose();
+            objective.Dispose();
+        }
     }
 }

@@ -1,0 +1,40 @@
+using Tessera.Data;
+using Tessera.Masking;
+using Tessera.Models;
+using Tessera.Training;
+using Tessera.Weights;
+using static TorchSharp.torch;
+
+namespace Tessera.Objectives;
+
+/// <summary>A masked autoencoder's objective: restore the hidden patches of one view.</summary>
+/// <param name="model">The model, which is this objective's from now on.</param>
+/// <param name="masks">Draws what is hidden.</param>
+/// <param name="mask">The options it was made of, for the model's description.</param>
+/// <param name="augmentation">Makes the view.</param>
+/// <param name="normalization">How its pixels are standardised, for the model's description.</param>
+public sealed class ReconstructionObjective(
+    MaskedAutoencoder model, MaskSampler masks, MaskOptions mask, Augmentation augmentation, PixelNormalization normalization) : Objective
+{
+    /// <inheritdoc/>
+    public override nn.Module Model => model;
+
+    /// <summary>Draws what is hidden.</summary>
+    public MaskSampler Masks => masks;
+
+    /// <inheritdoc/>
+    public override BatchPlan Plan { get; } = new([new ViewPlan(augmentation, masks)]);
+
+    /// <inheritdoc/>
+    public override ObjectiveCost Cost { get; } = new(BatchParts.BytesKept(model.Options, masks.Visible), masks.Patches);
+
+    /// <inheritdoc/>
+    public override ObjectivePart Forward(PreparedBatch part)
+    {
+        var view = part.Views[0];
+        return new ObjectivePart(model.call(Patches.Cut(view.Pixels, model.Options.Encoder.PatchSize), view.Mask!));
+    }
+
+    /// <inheritdoc/>
+    public override ModelDescription Describe() => new() { Architecture = model.Options, Normalization = normalization, Mask = mask };
+}

@@ -1,0 +1,87 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Tessera.Figures;
+using Tessera.Weights;
+
+namespace Tessera.Training;
+
+// What a run shows for itself: evaluations, pictures, curves and the result.
+public sealed partial class TrainingLoop
+{
+    private bool IsEvaluated(int epoch) => epoch > 0 && (epoch % options.EvaluateEvery == 0 || epoch == options.Epochs);
+
+    private void Evaluate(int epoch, CancellationToken cancellation)
+    {
+        averaged?.TakeTurns();
+        try
+        {
+            var results = evaluators.Select(evaluator => Evaluate(evaluator, epoch, cancellation)).ToList();
+            Log(step, epoch, [.. results.SelectMany(r => r.Metrics)]);
+        }
+        finally
+        {
+            averaged?.TakeTurns();
+        }
+        board.Flush();
+        CurvesFigure.Save(run.CurvesFile, metrics.Panels());
+    }
+
+    private EvaluationResult Evaluate(Evaluator evaluator, int epoch, CancellationToken cancellation)
+    {
+        EvaluationProgress Of(int done) => new(evaluator.Name, done, evaluator.Pictures);
+        Report(epoch, isLogStep: false, Of(0));
+        var result = evaluator.Run(epoch, new Relay(done => Report(epoch, isLogStep: false, Of(done))), cancellation);
+        if (result.Metrics.FirstOrDefault(IsRuined) is { } ruined)
+        {
+            File.Delete(run.CheckpointFile(step)); // what measures as nothing is not the last good one
+            throw Diverged($"The {ruined.Name} is {ruined.Value}", step - 1);
+        }
+        if (result.Picture is { } png)
+        {
+            var file = run.PictureFile(evaluator.Name, epoch);
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            PngFile.Save(file, png);
+            board.AddPng(evaluator.Name, png, step);
+        }
+        logger.LogInformation("epoch {Epoch}/{Epochs}: {Line}", epoch, options.Epochs, result.Line);
+        return result;
+    }
+
+    private static bool IsRuined(Metric metric) => double.IsNaN(metric.Value) || (metric.Unit == Metric.LossUnit && !double.IsFinite(metric.Value));
+
+    private void Log(long atStep, double epoch, IReadOnlyList<Metric> values)
+    {
+        metrics.Add(new MetricsLine(atStep, epoch, values));
+        foreach (var metric in values) board.AddScalar(metric.Name, metric.Value, atStep);
+    }
+
+    private TrainingResult Finish()
+    {
+        ModelFile.Save(run.ModelFile, averaged?.Values ?? training.Optimizer.Weights, Describe());
+        var rates = metrics.Lines.Select(l => l.Find(MetricsLog.ImagesPerSecond)).OfType<double>().Order().ToList();
+        return new TrainingResult(step, Math.Round(wall.Elapsed.TotalSeconds, 1), rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null,
+            metrics.LastTraining?.Find(MetricsLog.Loss), metrics.LastEvaluation?.Metrics ?? []);
+    }
+
+    private ModelDescription Describe()
+    {
+        var training = new Dictionary<string, string>(facts)
+        {
+            ["step"] = step.ToString(CultureInfo.InvariantCulture),
+            ["epoch"] = Math.Round((double)step / stepsPerEpoch, 3).ToString(CultureInfo.InvariantCulture),
+            ["effectiveBatch"] = options.EffectiveBatch.ToString(CultureInfo.InvariantCulture),
+            ["peakLearningRate"] = options.PeakLearningRate.ToString("g6", CultureInfo.InvariantCulture),
+            ["precision"] = options.Precision.ToString().ToLowerInvariant(),
+            ["tessera"] = typeof(TrainingLoop).Assembly.GetName().Version!.ToString(3),
+        };
+        foreach (var metric in metrics.LastEvaluation?.Metrics ?? [])
+            training[metric.Name] = $"{metric.Value.ToString("g5", CultureInfo.InvariantCulture)} {(metric.Unit == Metric.LossUnit ? "" : metric.Unit)}".TrimEnd();
+        return objective.Describe() with { Training = training };
+    }
+
+    /// <summary>Passes reports on at once; <see cref="Progress{T}"/> would pass them on later, from another thread.</summary>
+    private sealed class Relay(Action<int> action) : IProgress<int>
+    {
+        public void Report(int value) => action(value);
+    }
+}

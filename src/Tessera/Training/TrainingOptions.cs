@@ -1,0 +1,116 @@
+using System.Text.Json.Serialization;
+using Tessera.Runtime;
+
+namespace Tessera.Training;
+
+/// <summary>How long and how fast a model is trained, and what of it is kept.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>Passes over the training pictures.</summary>
+    public int Epochs { get; init; } = 100;
+
+    /// <summary>Pictures a forward pass.</summary>
+    public int BatchSize { get; init; } = 256;
+
+    /// <summary>Forward passes an optimiser step: the effective batch is this times <see cref="BatchSize"/>.</summary>
+    public int Accumulate { get; init; } = 1;
+
+    /// <summary>Base learning rate; the peak is this times the effective batch over 256 (Goyal et al. 2017, arXiv:1706.02677).</summary>
+    public double LearningRate { get; init; } = 1e-3; // MAE's 1.5e-4 is for batches of 4,096 and 800 epochs: too slow for small models and short runs
+
+    /// <summary>How the rate goes on after its warm-up. Cosine: the best end for a length that is known beforehand.</summary>
+    public ScheduleShape Schedule { get; init; } = ScheduleShape.Cosine;
+
+    /// <summary>Epochs of linear warm-up, fractions allowed; null: a twentieth of the run, MAE's share.</summary>
+    public double? WarmupEpochs { get; init; }
+
+    /// <summary>The step from which a run at a constant rate is finished with a falling one; null: none.</summary>
+    public long? CoolDownFrom { get; init; }
+
+    /// <summary>AdamW's decoupled weight decay.</summary>
+    public double WeightDecay { get; init; } = new AdamWOptions().WeightDecay;
+
+    /// <summary>Largest norm of the gradient; null: not clipped, as in MAE.</summary>
+    public double? Clip { get; init; }
+
+    /// <summary>
+    /// Decay a step of the averaged weights, which are then what is evaluated and kept; null: none are averaged. .99 to .999 suit runs of some
+    /// ten thousand steps.
+    /// </summary>
+    public double? AverageDecay { get; init; }
+
+    /// <summary>auto, cpu, cuda or cuda:N; a run's options hold what auto found.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Number format of the step; a run's options hold what auto found.</summary>
+    public Precision Precision { get; init; } = Precision.Auto;
+
+    /// <summary>
+    /// Parts of a batch that are computed at once; null: on a CPU as many as libtorch has threads, on a GPU one. A run's options hold the number, since
+    /// the order in which gradients are summed hangs on it.
+    /// </summary>
+    public int? Workers { get; init; }
+
+    /// <summary>Epochs between evaluations; one is also made at the end.</summary>
+    public int EvaluateEvery { get; init; } = 1;
+
+    /// <summary>A seeded subset of so many held-out pictures for an evaluation; null: all.</summary>
+    public int? EvaluateLimit { get; init; }
+
+    /// <summary>Optimiser steps between lines of the log.</summary>
+    public int LogSteps { get; init; } = 20;
+
+    /// <summary>Optimiser steps between checkpoints; one is also written after each epoch.</summary>
+    public int CheckpointSteps { get; init; } = 500;
+
+    /// <summary>Minutes after which a checkpoint is written whatever the step: what a power cut may cost.</summary>
+    public double CheckpointMinutes { get; init; } = 10;
+
+    /// <summary>Pictures an optimiser step sees.</summary>
+    [JsonIgnore]
+    public int EffectiveBatch => BatchSize * Accumulate;
+
+    /// <summary>The peak learning rate.</summary>
+    [JsonIgnore]
+    public double PeakLearningRate => LearningRate * EffectiveBatch / 256;
+
+    /// <summary>The rate of every step.</summary>
+    /// <param name="stepsPerEpoch">Optimiser steps an epoch.</param>
+    public LearningRateSchedule ScheduleOf(int stepsPerEpoch) => new(
+        PeakLearningRate, (long)Math.Round((WarmupEpochs ?? Epochs * 0.05) * stepsPerEpoch), (long)Epochs * stepsPerEpoch, Schedule, CoolDownFrom);
+
+    /// <summary>The same with what auto comes to on this machine, so that a resumed run computes alike.</summary>
+    /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    public TrainingOptions Resolved()
+    {
+        var device = ComputeDevice.Resolve(Device);
+        return this with
+        {
+            Device = device.ToString(),
+            Precision = ComputePrecision.Resolve(Precision, device),
+            Workers = Workers ?? WorkerThreads.DefaultOn(device),
+        };
+    }
+
+    /// <summary>Everything that is wrong with these options; empty when they can be run.</summary>
+    public IEnumerable<string> Faults()
+    {
+        (string Name, double? Value, double Least)[] numbers =
+        [
+            ("number of epochs", Epochs, 1), ("batch size", BatchSize, 1), ("accumulation", Accumulate, 1), ("number of workers", Workers, 1),
+            ("number of epochs between evaluations", EvaluateEvery, 1), ("evaluation limit", EvaluateLimit, 1),
+            ("number of log steps", LogSteps, 1), ("number of checkpoint steps", CheckpointSteps, 1),
+            ("weight decay", WeightDecay, 0), ("number of warm-up epochs", WarmupEpochs, 0),
+        ];
+        foreach (var (name, value, least) in numbers)
+        {
+            if (value is { } number && !(number >= least)) yield return $"the {name} is {number}: it must be at least {least}";
+        }
+        if ((long)BatchSize * Accumulate > int.MaxValue) yield return $"{Accumulate} batches of {BatchSize} are more than a run can count: it must be at most {int.MaxValue}";
+        if (!(LearningRate > 0) || double.IsInfinity(LearningRate)) yield return $"the learning rate is {LearningRate}: it must be above 0";
+        if (Clip is { } clip && !(clip > 0)) yield return $"the clipping norm is {clip}: it must be above 0";
+        if (AverageDecay is not (null or (> 0 and < 1))) yield return $"the decay of averaged weights is {AverageDecay}: it must be above 0 and below 1";
+        if (!(CheckpointMinutes > 0)) yield return $"the number of checkpoint minutes is {CheckpointMinutes}: it must be above 0";
+        if (WarmupEpochs > Epochs) yield return $"the warm-up of {WarmupEpochs} epochs is longer than the run of {Epochs}";
+    }
+}

@@ -1,0 +1,127 @@
+using Tessera.Data;
+using Tessera.Runtime;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Training;
+
+// Losses in which pictures meet: embeddings of all parts first, then one loss, then each part backward (Gao et al. 2021, arXiv:2101.06983).
+public sealed partial class TrainingStep
+{
+    private readonly List<CoupledPart> waiting = []; // of the batches so far, in their order
+
+    /// <summary>Computes the parts of a batch as far as their embeddings.</summary>
+    private void EmbedParts(Batch batch, IReadOnlyList<Range> ranges, Tensor[] losses)
+    {
+        var (first, budget) = (waiting.Count, KeptPictures(batch));
+        var before = waiting.Sum(p => p.Count);
+        for (var i = 0; i < ranges.Count; i++)
+        {
+            var count = ranges[i].GetOffsetAndLength(batch.Count).Length;
+            waiting.Add(new CoupledPart(batch.Share(), ranges[i], keepsGraph: before + count <= budget));
+            before += count;
+        }
+        ForEach(ranges.Count, (i, worker) => losses[i] = Embed(waiting[first + i], worker));
+    }
+
+    /// <summary>How many pictures of the effective batch keep what their forward pass computed.</summary>
+    private long KeptPictures(Batch batch) => device.type == DeviceType.CPU ? BatchParts.KeptPictures(objective.Cost.BytesKept) : batch.Count;
+
+    /// <returns>The part's share of the batch's loss.</returns>
+    private Tensor Embed(CoupledPart part, int worker)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = part.KeepsGraph ? null : no_grad();
+        var made = Forward(part, worker);
+        part.Keep(made);
+        return made.Loss is null ? zeros(1, device: device).squeeze_(0).DetachFromDisposeScope()
+            : made.Loss.detach().Times(part.Share).DetachFromDisposeScope();
+    }
+
+    private ObjectivePart Forward(CoupledPart part, int worker)
+    {
+        var pictures = part.Batch.Part(part.Range);
+        var views = Timed(StepPhase.Augment, worker, () => preparation.Prepare(pictures));
+        return Timed(StepPhase.Forward, worker, () => objective.Forward(views));
+    }
+
+    /// <summary>Couples all parts that wait, and takes the gradients of both losses.</summary>
+    private Tensor AddCoupledGradients()
+    {
+        using var scope = NewDisposeScope();
+        var all = cat([.. waiting.Select(p => p.Embeddings.detach().to(ScalarType.Float32))], dim: 0).requires_grad_(); // (B, K)
+        var loss = objective.Couple(all);
+        var gradients = autograd.grad([loss], [all, .. Optimizer.Parameters], allow_unused: true).ToArray();
+        sums[0] = AddedWhereUsed(sums[0], gradients[1..]); // the projector's own, once
+        var (offset, starts) = (0L, new long[waiting.Count]);
+        for (var i = 0; i < starts.Length; i++) (starts[i], offset) = (offset, offset + waiting[i].Count);
+        var rows = gradients[0];
+        ForEach(waiting.Count, (i, worker) => GoBack(waiting[i], rows, starts[i], worker));
+        return loss.detach().DetachFromDisposeScope();
+    }
+
+    private void GoBack(CoupledPart part, Tensor gradients, long start, int worker)
+    {
+        using var scope = NewDisposeScope();
+        var made = part.Made ?? Forward(part, worker);
+        var embeddings = made.Embeddings!;
+        var row = gradients.narrow(0, start, part.Count).to(embeddings.dtype);
+        sums[worker] = Timed(StepPhase.Backward, worker, () => made.Loss is { } loss
+            ? Added(sums[worker], [loss.Times(part.Share / options.Accumulate), embeddings], [ones_like(loss), row])
+            : Added(sums[worker], [embeddings], [row]));
+        part.Dispose(); // what its forward pass kept is free for the next
+    }
+
+    /// <summary>Adds gradients of some of the parameters; where a parameter took no part, nothing.</summary>
+    private Tensor[] AddedWhereUsed(Tensor[]? so, Tensor?[] gradients)
+    {
+        using var quiet = no_grad();
+        if (so is null)
+        {
+            return [.. gradients.Select((g, i) => IsUsed(g) ? InFp32(g!)
+                : zeros_like(Optimizer.Parameters[i], ScalarType.Float32, requires_grad: false).DetachFromDisposeScope())];
+        }
+        int[] used = [.. Enumerable.Range(0, gradients.Length).Where(i => IsUsed(gradients[i]))];
+        if (used.Length > 0) TensorLists.Add([.. used.Select(i => so[i])], [.. used.Select(i => gradients[i]!)]);
+        return so;
+    }
+
+    // TorchSharp gives a tensor without a native one, and not null, where libtorch gives none.
+    private static bool IsUsed(Tensor? gradient) => gradient is not null && !gradient.IsInvalid;
+
+    /// <summary>A part of a batch that waits for the others.</summary>
+    private sealed class CoupledPart(Batch batch, Range range, bool keepsGraph) : IDisposable
+    {
+        private Tensor? embeddings;
+
+        public Batch Batch { get; } = batch;
+
+        public Range Range { get; } = range;
+
+        public bool KeepsGraph { get; } = keepsGraph;
+
+        public int Count { get; } = range.GetOffsetAndLength(batch.Count).Length;
+
+        /// <summary>The part's share of its batch.</summary>
+        public double Share => (double)Count / Batch.Count;
+
+        /// <summary>What the forward pass made, with all that it kept; null where it is made again.</summary>
+        public ObjectivePart? Made { get; private set; }
+
+        /// <summary>(b, K)</summary>
+        public Tensor Embeddings => embeddings!;
+
+        public void Keep(ObjectivePart made)
+        {
+            embeddings = made.Embeddings!.DetachFromDisposeScope();
+            if (KeepsGraph) Made = made with { Loss = made.Loss?.DetachFromDisposeScope() };
+        }
+
+        public void Dispose()
+        {
+            embeddings?.Dispose();
+            Made?.Loss?.Dispose();
+            Batch.Dispose();
+        }
+    }
+}
