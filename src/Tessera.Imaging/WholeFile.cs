@@ -6,6 +6,7 @@ namespace Tessera.Imaging;
 /// <remarks>
 /// Its bytes are on the disk before it is renamed, and the name is too when a call returns, so that a power cut leaves either file whole.
 /// What was written so far is removed where writing fails; a kill leaves <c>FILE.partial</c>, which the next writing replaces.
+/// While one writes a file, another is refused.
 /// </remarks>
 internal static class WholeFile
 {
@@ -23,7 +24,7 @@ internal static class WholeFile
         var created = false;
         try
         {
-            var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.Read, PreallocationSize = size };
+            var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.None, PreallocationSize = size };
             using (var stream = new FileStream(partial, options))
             {
                 created = true;
@@ -34,19 +35,19 @@ internal static class WholeFile
         }
         catch
         {
-            if (created) File.Delete(partial);
+            if (created) Remove(partial);
             throw;
         }
         FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
     }
 
+    /// <summary>Writes bytes.</summary>
+    /// <inheritdoc cref="Write(string, Action{FileStream}, long)"/>
+    public static void Write(string file, byte[] content) => Write(file, stream => stream.Write(content), content.Length);
+
     /// <summary>Writes text in UTF-8.</summary>
     /// <inheritdoc cref="Write(string, Action{FileStream}, long)"/>
-    public static void Write(string file, string text)
-    {
-        var bytes = System.Text.Encoding.UTF8.GetBytes(text);
-        Write(file, stream => stream.Write(bytes), bytes.Length);
-    }
+    public static void Write(string file, string text) => Write(file, System.Text.Encoding.UTF8.GetBytes(text));
 
     /// <summary>Makes the names in a folder last through a power cut, where the system has a call for that.</summary>
     public static void FlushFolder(string folder)
@@ -56,6 +57,18 @@ internal static class WholeFile
         if (descriptor < 0) return; // a folder that may be written and not read: its names are the system's matter
         _ = fsync(descriptor);
         _ = close(descriptor);
+    }
+
+    private static void Remove(string partial)
+    {
+        try
+        {
+            File.Delete(partial);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The failure that led here is the one to tell; the next writing replaces what is left.
+        }
     }
 
     [DllImport("libc")]

@@ -1,4 +1,3 @@
-using SkiaSharp;
 using Tessera.Data;
 using Tessera.Figures;
 using Tessera.Imaging;
@@ -55,11 +54,8 @@ public static class ReconstructionFigure
     }
 
     /// <summary>Adds a figure that was written to TensorBoard's log.</summary>
-    public static void AddTo(TensorBoardWriter board, string file, long step)
-    {
-        var size = SKBitmap.DecodeBounds(file);
-        board.AddImage("held_out/reconstructions", File.ReadAllBytes(file), size.Height, size.Width, step);
-    }
+    public static void AddTo(TensorBoardWriter board, string file, long step) =>
+        board.AddPng("held_out/reconstructions", File.ReadAllBytes(file), step);
 
     // A prediction of normalised pixels has no light and contrast of its own: the picture borrows the true patch's, and says so.
     private static string Restored(MaskedAutoencoder model) =>

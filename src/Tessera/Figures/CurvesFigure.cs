@@ -22,14 +22,23 @@ public static class CurvesFigure
     private static readonly SKColor Ink = new(0x22, 0x22, 0x22);
     private static readonly SKColor PaleInk = new(0x66, 0x66, 0x66);
 
-    /// <summary>Draws the panels as a PNG; the file is replaced only when the new one is whole.</summary>
+    /// <summary>Writes the panels as a PNG file, which is replaced only when the new one is whole.</summary>
     /// <param name="file">Where; its folder exists.</param>
-    /// <param name="panels">At least one. One without values yet is drawn empty, and says so.</param>
-    /// <exception cref="ArgumentException">No panel, or a curve whose X and Y differ in length.</exception>
+    /// <param name="panels">See <see cref="Encode"/>.</param>
+    /// <exception cref="ArgumentException">See <see cref="Encode"/>.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(string file, IReadOnlyList<Panel> panels)
     {
         ArgumentException.ThrowIfNullOrEmpty(file);
+        PngFile.Save(file, Encode(panels));
+    }
+
+    /// <summary>Draws the panels.</summary>
+    /// <param name="panels">At least one. One without values yet is drawn empty, and says so.</param>
+    /// <returns>The bytes of a PNG file.</returns>
+    /// <exception cref="ArgumentException">No panel, or a curve whose X and Y differ in length.</exception>
+    public static byte[] Encode(IReadOnlyList<Panel> panels)
+    {
         if (panels.Count == 0) throw new ArgumentException("A figure needs at least one panel.", nameof(panels));
         foreach (var curve in panels.SelectMany(panel => panel.Curves))
         {
@@ -37,7 +46,7 @@ public static class CurvesFigure
                 throw new ArgumentException($"Curve '{curve.Name}' has {curve.X.Count} places and {curve.Y.Count} values.", nameof(panels));
         }
         var (width, height) = ((int)(Magnification * Width), (int)(Magnification * PanelHeight) * panels.Count);
-        PngFile.Save(file, width, height, canvas =>
+        return PngFile.Encode(width, height, canvas =>
         {
             canvas.Scale(Magnification);
             var right = RightPadding(panels);

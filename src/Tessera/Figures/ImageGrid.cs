@@ -11,16 +11,27 @@ public static class ImageGrid
     private static readonly SKColor Ink = new(0x22, 0x22, 0x22);
     private static readonly SKColor PaleInk = new(0x66, 0x66, 0x66);
 
-    /// <summary>Draws the grid as a PNG; the file is replaced only when the new one is whole.</summary>
+    /// <summary>Writes the grid as a PNG file, which is replaced only when the new one is whole.</summary>
     /// <param name="file">Where; its folder exists.</param>
-    /// <param name="rows">At least one. A column is as wide as its widest picture, a row as high as its highest.</param>
-    /// <param name="columnTitles">Above the columns; broken into lines where a column is narrow. May be empty.</param>
-    /// <param name="scale">How many pixels wide and high a pixel becomes, at least 1.</param>
-    /// <exception cref="ArgumentException">No picture, more pictures in a row than titles, or bytes that do not fit a size.</exception>
+    /// <param name="rows">See <see cref="Encode"/>.</param>
+    /// <param name="columnTitles">See <see cref="Encode"/>.</param>
+    /// <param name="scale">See <see cref="Encode"/>.</param>
+    /// <exception cref="ArgumentException">See <see cref="Encode"/>.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(string file, IReadOnlyList<GridRow> rows, IReadOnlyList<string> columnTitles, int scale)
     {
         ArgumentException.ThrowIfNullOrEmpty(file);
+        PngFile.Save(file, Encode(rows, columnTitles, scale));
+    }
+
+    /// <summary>Draws the grid.</summary>
+    /// <param name="rows">At least one. A column is as wide as its widest picture, a row as high as its highest.</param>
+    /// <param name="columnTitles">Above the columns; broken into lines where a column is narrow. May be empty.</param>
+    /// <param name="scale">How many pixels wide and high a pixel becomes, at least 1.</param>
+    /// <returns>The bytes of a PNG file.</returns>
+    /// <exception cref="ArgumentException">No picture, more pictures in a row than titles, or bytes that do not fit a size.</exception>
+    public static byte[] Encode(IReadOnlyList<GridRow> rows, IReadOnlyList<string> columnTitles, int scale)
+    {
         ArgumentOutOfRangeException.ThrowIfLessThan(scale, 1);
         Check(rows, columnTitles, scale);
 
@@ -34,7 +45,7 @@ public static class ImageGrid
         var titleHeight = titleLines == 0 ? 0 : titleFont.LineHeight * titleLines + Gutter;
         var width = 2 * Margin + widths.Sum() + Gutter * (columns - 1);
         var height = 2 * Margin + titleHeight + rows.Sum(row => RowHeight(row, scale, captionFont)) + Gutter * (rows.Count - 1);
-        PngFile.Save(file, width, height, canvas =>
+        return PngFile.Encode(width, height, canvas =>
         {
             DrawTitles(canvas, titleFont, titles, widths, titleLines);
             var top = Margin + titleHeight;

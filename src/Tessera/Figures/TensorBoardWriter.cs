@@ -52,17 +52,15 @@ public sealed class TensorBoardWriter : IDisposable
         });
     }
 
-    /// <summary>Adds a picture.</summary>
+    /// <summary>Adds a picture; its size and colours are those that its own header tells.</summary>
     /// <param name="tag">The picture's name.</param>
     /// <param name="png">A PNG file's bytes.</param>
-    /// <param name="height">Its rows.</param>
-    /// <param name="width">Its columns.</param>
     /// <param name="step">When it was made.</param>
-    /// <exception cref="ArgumentException">The bytes are no PNG, or one of another size.</exception>
-    public void AddImage(string tag, byte[] png, int height, int width, long step)
+    /// <exception cref="ArgumentException">The bytes are no PNG.</exception>
+    public void AddPng(string tag, byte[] png, long step)
     {
         ArgumentException.ThrowIfNullOrEmpty(tag);
-        var colourSpace = ColourSpace(png, height, width);
+        var (width, height, colourSpace) = Header(png);
         var image = Encode(output =>
         {
             output.WriteRawTag(Tag(1, WireFormat.WireType.Varint)); // Summary.Image.height
@@ -131,16 +129,14 @@ public sealed class TensorBoardWriter : IDisposable
         stream.Write(record);
     }
 
-    /// <summary>The value of Summary.Image.colorspace for a PNG's colour type, after its signature and size have been checked.</summary>
-    private static int ColourSpace(ReadOnlySpan<byte> png, int height, int width)
+    /// <summary>A PNG's size, and the value of Summary.Image.colorspace for its colour type (PNG specification, 11.2.1).</summary>
+    private static (int Width, int Height, int ColourSpace) Header(ReadOnlySpan<byte> png)
     {
         const int HeaderEnd = 26; // signature, chunk length, "IHDR", width, height, depth, colour type
         if (png.Length < HeaderEnd || !png.StartsWith<byte>([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]))
             throw new ArgumentException("The picture is not a PNG.", nameof(png));
-        var (actualWidth, actualHeight) = (BinaryPrimitives.ReadInt32BigEndian(png[16..]), BinaryPrimitives.ReadInt32BigEndian(png[20..]));
-        if ((actualWidth, actualHeight) != (width, height))
-            throw new ArgumentException($"The PNG is {actualWidth} × {actualHeight}, not {width} × {height} as said.", nameof(png));
-        return png[25] switch { 0 => 1, 4 => 2, 6 => 4, _ => 3 }; // grey, grey and alpha, RGBA, RGB or palette
+        var colourSpace = png[25] switch { 0 => 1, 4 => 2, 6 => 4, _ => 3 }; // grey, grey and alpha, RGBA, RGB or palette
+        return (BinaryPrimitives.ReadInt32BigEndian(png[16..]), BinaryPrimitives.ReadInt32BigEndian(png[20..]), colourSpace);
     }
 
     private static void WriteMessage(CodedOutputStream output, int field, byte[] message)

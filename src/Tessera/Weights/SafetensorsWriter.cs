@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Tessera.Imaging;
 
 namespace Tessera.Weights;
 
@@ -31,25 +32,20 @@ public static class SafetensorsWriter
         ArgumentNullException.ThrowIfNull(tensors);
         var placed = Place(tensors);
         var header = Header(placed, metadata);
-        var partial = file + ".partial";
-        var created = false;
         try
         {
-            using (var stream = Create(partial, header.Length + placed.Sum(tensor => tensor.Bytes)))
-            {
-                created = true;
-                stream.Write(header.Span);
-                foreach (var tensor in placed) WriteContent(file, stream, tensor);
-                stream.Flush(flushToDisk: true);
-            }
-            File.Move(partial, file, overwrite: true);
+            // The whole length is claimed from the disk at once, so that a full one is met before any work is done.
+            WholeFile.Write(file, Content, header.Length + placed.Sum(tensor => tensor.Bytes));
         }
-        catch (Exception exception)
+        catch (Exception exception) when (exception is UnauthorizedAccessException or (IOException and not SafetensorsException))
         {
-            if (created) Remove(partial);
-            if (exception is UnauthorizedAccessException or (IOException and not SafetensorsException))
-                throw new SafetensorsException($"{file} cannot be written: {exception.Message.TrimEnd('.')}.", exception);
-            throw;
+            throw new SafetensorsException($"{file} cannot be written: {exception.Message.TrimEnd('.')}.", exception);
+        }
+
+        void Content(FileStream stream)
+        {
+            stream.Write(header.Span);
+            foreach (var tensor in placed) WriteContent(file, stream, tensor);
         }
     }
 
@@ -139,16 +135,6 @@ public static class SafetensorsWriter
         return text;
     }
 
-    /// <summary>The whole length is claimed from the disk at once, so that a full one is met before any work is done.</summary>
-    private static FileStream Create(string partial, long length) => new(partial, new FileStreamOptions
-    {
-        Mode = FileMode.Create,
-        Access = FileAccess.Write,
-        Share = FileShare.None,
-        PreallocationSize = length,
-        BufferSize = 0,
-    });
-
     private static void WriteContent(string file, FileStream stream, PlacedTensor placed)
     {
         using var bounded = new BoundedStream(stream, placed.Bytes);
@@ -156,18 +142,6 @@ public static class SafetensorsWriter
         if (bounded.Asked == placed.Bytes) return;
         var tensor = $"tensor {Quoted.Of(placed.Tensor.Name)} of shape {Quoted.Shape(placed.Tensor.Shape)}";
         throw new SafetensorsException($"{file} cannot be written: {tensor} takes {placed.Bytes} bytes, but {bounded.Asked} were given.");
-    }
-
-    private static void Remove(string partial)
-    {
-        try
-        {
-            File.Delete(partial);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            // The failure that led here is the one to tell; the next write overwrites what is left.
-        }
     }
 
     private sealed record PlacedTensor(SafetensorsTensor Tensor, long Offset, long Bytes);

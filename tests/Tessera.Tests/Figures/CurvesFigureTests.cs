@@ -54,10 +54,9 @@ public sealed class CurvesFigureTests : IDisposable
         double[] steps = [.. Enumerable.Range(0, 500)];
         var panel = new Panel("loss", "step", "error", [new Curve("loss", steps, [.. steps.Select(step => Math.Exp(-step / 50))])]);
         CurvesFigure.Save(folder.File("a.png"), [panel]);
-        CurvesFigure.Save(folder.File("b.png"), [panel]);
 
-        File.ReadAllBytes(folder.File("a.png")).ShouldBe(File.ReadAllBytes(folder.File("b.png")));
-        Directory.GetFiles(folder.Path).Length.ShouldBe(2);
+        CurvesFigure.Encode([panel]).ShouldBe(File.ReadAllBytes(folder.File("a.png")));
+        Directory.GetFiles(folder.Path).Length.ShouldBe(1);
     }
 
     public static TheoryData<double[]> Awkward => new(

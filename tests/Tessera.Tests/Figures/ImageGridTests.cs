@@ -118,6 +118,15 @@ public sealed class ImageGridTests : IDisposable
         Directory.GetFiles(folder.Path).ShouldBeEmpty();
     }
 
+    [Fact]
+    public void Writes_The_Bytes_That_It_Draws()
+    {
+        var row = new GridRow([Plain(3, 2, 255, 0, 0)]);
+        ImageGrid.Save(folder.File("grid.png"), [row], ["a"], 4);
+
+        ImageGrid.Encode([row], ["a"], 4).ShouldBe(File.ReadAllBytes(folder.File("grid.png")));
+    }
+
     private SKBitmap Drawn(IReadOnlyList<GridRow> rows, IReadOnlyList<string> titles, int scale)
     {
         ImageGrid.Save(folder.File("grid.png"), rows, titles, scale);
