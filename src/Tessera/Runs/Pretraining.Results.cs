@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Tessera.Evaluation;
 using Tessera.Figures;
+using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
 using static TorchSharp.torch;
@@ -49,7 +50,7 @@ public sealed partial class Pretraining
             run.Folder, $"{images.SourceKind}: {images.SourceLocation}", split.Train.Length, evaluated.Length, images.Broken,
             Count(parts.Model), Count(parts.Model.Encoder), options.Epochs, step, device.ToString(), Math.Round(wall.Elapsed.TotalSeconds, 1),
             rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null, steps.LastOrDefault()?.Loss, last);
-        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
+        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
         return summary;
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Tessera.Runs;
-using Tessera.Weights;
+using Tessera.Runtime;
 
 namespace Tessera.Training;
 
@@ -46,7 +46,7 @@ public sealed class RunDirectory
         var run = new RunDirectory(Path.GetFullPath(folder));
         RequireFree(folder);
         run.MakeFolders();
-        WriteText(run.OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
+        WriteText(run.OptionsFile, JsonSerializer.Serialize(options, TesseraJson.Options) + "\n");
         return run;
     }
 
@@ -78,7 +78,7 @@ public sealed class RunDirectory
     {
         try
         {
-            return JsonSerializer.Deserialize<PretrainOptions>(File.ReadAllText(file), ModelDescription.Json)
+            return JsonSerializer.Deserialize<PretrainOptions>(File.ReadAllText(file), TesseraJson.Options)
                 ?? throw new JsonException("it is null");
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)

@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Tessera.Models;
 
 namespace Tessera.Weights;
@@ -9,19 +7,6 @@ public sealed record ModelDescription
 {
     /// <summary>The key of the safetensors metadata that holds it.</summary>
     public const string MetadataKey = "tessera.model";
-
-    /// <summary>How models and options are written: camelCase names, enumerations as kebab-case words, indented.</summary>
-    public static JsonSerializerOptions Json { get; } = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
-        WriteIndented = true,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, // a perfect restoration's PSNR is infinite
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        RespectNullableAnnotations = true,
-        IgnoreReadOnlyProperties = true,
-        NewLine = "\n",
-    };
 
     /// <summary>The shape.</summary>
     public required MaskedAutoencoderOptions Architecture { get; init; }

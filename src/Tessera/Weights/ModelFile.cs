@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tessera.Models;
+using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -77,7 +78,7 @@ public static class ModelFile
             throw new ModelFileException($"{file} does not say what model it holds: its metadata lacks '{ModelDescription.MetadataKey}', so Tessera did not write it.");
         try
         {
-            var description = JsonSerializer.Deserialize<ModelDescription>(text, ModelDescription.Json) ?? throw new JsonException("it is null");
+            var description = JsonSerializer.Deserialize<ModelDescription>(text, TesseraJson.Options) ?? throw new JsonException("it is null");
             var faults = description.Architecture.Faults().ToList();
             return faults.Count == 0 ? description : throw new JsonException(string.Join("; ", faults));
         }
@@ -103,7 +104,7 @@ public static class ModelFile
     internal static Dictionary<string, string> Metadata(ModelDescription description) => new()
     {
         ["format"] = "pt", // what the Python library calls a file whose tensors PyTorch can read
-        [ModelDescription.MetadataKey] = JsonSerializer.Serialize(description, ModelDescription.Json),
+        [ModelDescription.MetadataKey] = JsonSerializer.Serialize(description, TesseraJson.Options),
     };
 
     /// <summary>What is learned, by name, sorted so that files repeat bit for bit. Fixed positions are made anew, not stored.</summary>

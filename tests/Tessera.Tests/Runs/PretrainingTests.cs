@@ -2,6 +2,7 @@ using System.Text.Json;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Runs;
+using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
 using Tessera.Training;
 using Tessera.Weights;
@@ -36,7 +37,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         summary.Steps.ShouldBe(8);
         summary.HeldOut.Pictures.ShouldBe(6);
         summary.HeldOut.ShouldBe(TestRuns.Metrics(run)[^1].HeldOut);
-        File.ReadAllText(Path.Combine(run, "summary.json")).ShouldBe(JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
+        File.ReadAllText(Path.Combine(run, "summary.json")).ShouldBe(JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
 
         reports.Where(r => r.IsLogStep).Select(r => r.Step).ShouldBe(Enumerable.Range(1, 8).Select(s => (long)s));
         reports.ShouldAllBe(r => r.Steps == 8 && r.Epochs == 2 && r.HeldOut == 6);
