@@ -41,8 +41,8 @@ internal static class EvaluateCommand
             var target = ComputeDevice.Resolve(parsed.GetValue(device)!);
             using var signals = new InterruptSignals(terminal);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
-            var encoder = loaded.Description.Architecture.Encoder;
-            var sampler = masks.Sampler(parsed, loaded.Description);
+            var encoder = loaded.Description.Encoder;
+            var sampler = masks.Sampler(parsed, loaded);
             using var images = ProgressBar.Open(terminal, progress => PackedImages.OpenOrPack(parsed.GetValue(data)!,
                 new ImageShape(encoder.Channels, encoder.ImageHeight, encoder.ImageWidth), parsed.GetValue(cache)!, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);

@@ -23,7 +23,7 @@ internal sealed class MaskOptionSet
         ?? (ulong.TryParse(model.Training.GetValueOrDefault("seed"), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : 1);
 
     /// <exception cref="PretrainOptionsException">The masks do not fit the model.</exception>
-    public MaskSampler Sampler(ParseResult parsed, ModelDescription model)
+    public MaskSampler Sampler(ParseResult parsed, PretrainedModel model)
     {
         var options = new MaskOptions
         {
@@ -31,9 +31,9 @@ internal sealed class MaskOptionSet
             Masking = parsed.GetValue(masking) ?? model.Mask.Masking,
             Unit = parsed.GetValue(unit) ?? model.Mask.Unit,
         };
-        var encoder = model.Architecture.Encoder;
+        var encoder = model.Description.Encoder;
         var faults = options.Faults(encoder.ImageHeight, encoder.ImageWidth, encoder.PatchSize).ToList();
         if (faults.Count > 0) throw new PretrainOptionsException(faults);
-        return new MaskSampler(options, model.Architecture, Seed(parsed, model));
+        return new MaskSampler(options, model.Model.Options, Seed(parsed, model.Description));
     }
 }

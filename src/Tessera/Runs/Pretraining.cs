@@ -237,9 +237,10 @@ public sealed partial class Pretraining : IDisposable
 
     private ModelDescription Describe() => new()
     {
-        Architecture = parts.Model.Options,
+        Encoder = parts.Model.Options.Encoder,
         Normalization = parts.Normalization,
-        Mask = options.ToMask(),
+        Reconstruction = new ReconstructionHead(parts.Model.Options, options.ToMask()),
+        Data = new DataFacts($"{images.SourceKind}: {images.SourceLocation}", images.Fingerprint, options.Seed, HoldOutDevelopment: false, split.Train.Length),
         Training = TrainingFacts(),
     };
 }
