@@ -19,8 +19,8 @@ if (args.Length != 2)
 
 LibTorch.Load(); // before anything of TorchSharp's runs
 using var model = ModelFile.Load(args[0]);
-var shape = model.Description.Architecture;
-var masks = new MaskSampler(model.Description.Mask, shape, seed: 7);
+var shape = model.Model.Options;
+var masks = new MaskSampler(model.Mask, shape, seed: 7);
 using var quiet = no_grad();
 using var scope = NewDisposeScope();
 manual_seed(7);

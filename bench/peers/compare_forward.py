@@ -33,8 +33,8 @@ def read_safetensors(path):
 
 def build(metadata):
     """A peer of the shape that a Tessera model's metadata tells."""
-    shape = json.loads(metadata["tessera.model"])["architecture"]
-    encoder = shape["encoder"]
+    description = json.loads(metadata["tessera.model"])
+    encoder, shape = description["encoder"], description["reconstruction"]
     unlike = {"positions": "sin-cos", "classToken": False, "mlpRatio": 4}
     for name, value in unlike.items():
         if encoder[name] != value:

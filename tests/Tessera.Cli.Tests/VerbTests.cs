@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using SkiaSharp;
 using Tessera.Cli.Tests.Fixtures;
+using Tessera.Weights;
 
 namespace Tessera.Cli.Tests;
 
@@ -174,8 +175,32 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
 
         outcome.Output.ShouldContain("16x16, 3 channels, patches of 8: 4 tokens\n");
         outcome.Output.ShouldContain("75 % random, 16 mask tokens before the encoder\n");
-        Json(CommandLine.Run("info", run.Folder, "--json")).GetProperty("parameters").GetInt64()
-            .ShouldBe(Json(run.Outcome).GetProperty("parameters").GetInt64());
+        outcome.Output.ShouldContain("shapes:100, 100 of its pictures, fingerprint ");
+        outcome.Output.ShouldContain("held out by seed 1\n");
+        outcome.Output.ShouldContain(" in F32, of them ");
+        var json = Json(CommandLine.Run("info", run.Folder, "--json"));
+        json.GetProperty("parameters").GetInt64().ShouldBe(Json(run.Outcome).GetProperty("parameters").GetInt64());
+        json.GetProperty("description").GetProperty("version").GetInt32().ShouldBe(2);
+        json.GetProperty("description").GetProperty("data").GetProperty("pictures").GetInt32().ShouldBe(100);
+    }
+
+    [Fact]
+    public void Info_Says_What_An_Encoder_Alone_Is_And_Reconstruct_Refuses_It()
+    {
+        using (var whole = ModelFile.Load(run.Folder))
+            ModelFile.SaveEncoder(folder["encoder.safetensors"], whole.Model.Encoder, whole.Description, SafetensorsType.BF16);
+
+        var outcome = CommandLine.Run("info", folder["encoder.safetensors"]).ShouldBeDone();
+        var json = Json(CommandLine.Run("info", folder["encoder.safetensors"], "--json"));
+        var refused = CommandLine.Run("reconstruct", "--model", folder["encoder.safetensors"], "cat.png", "-o", folder["restored.png"]);
+
+        outcome.Output.ShouldContain("  none: the encoder alone\n");
+        outcome.Output.ShouldContain(" in BF16, of them ");
+        outcome.Output.ShouldNotContain("masks");
+        json.GetProperty("encoderParameters").GetInt64().ShouldBe(json.GetProperty("parameters").GetInt64());
+        json.GetProperty("description").GetProperty("reconstruction").ValueKind.ShouldBe(JsonValueKind.Null);
+        json.GetProperty("types").EnumerateArray().Select(t => t.GetString()).ShouldBe(["BF16"]);
+        refused.ShouldFail(1, $"{folder["encoder.safetensors"]} holds an encoder without a decoder, so it cannot restore pictures: give the model as it was pretrained.");
     }
 
     [Fact]

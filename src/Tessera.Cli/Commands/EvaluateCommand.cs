@@ -39,8 +39,8 @@ internal static class EvaluateCommand
             var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var signals = new InterruptSignals(terminal);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
-            var encoder = loaded.Description.Architecture.Encoder;
-            var sampler = masks.Sampler(parsed, loaded.Description);
+            var encoder = loaded.Description.Encoder;
+            var sampler = masks.Sampler(parsed, loaded);
             var options = new DataOptions
             {
                 Source = parsed.GetValue(data)!,

@@ -15,25 +15,41 @@ internal static class InfoCommand
         command.SetAction(parsed =>
         {
             var info = ModelInfo.Read(parsed.GetValue(path)!);
-            var (architecture, encoder) = (info.Description.Architecture, info.Description.Architecture.Encoder);
-            (string, string)[] lines =
-            [
-                ("file", info.File),
-                ("encoder", $"{encoder.Depth} blocks, {encoder.Width} wide, {encoder.Heads} heads, {CommonOptions.Word(encoder.Positions)} positions{(encoder.ClassToken ? ", class token" : "")}"),
-                ("decoder", $"{architecture.DecoderDepth} block{(architecture.DecoderDepth == 1 ? "" : "s")}, {architecture.DecoderWidth} wide, {architecture.DecoderHeads} heads"),
-                ("pictures", $"{encoder.ImageHeight}x{encoder.ImageWidth}, {encoder.Channels} channel{(encoder.Channels == 1 ? "" : "s")}, patches of {encoder.PatchSize}: {encoder.Patches} tokens"),
-                ("masks", FormattableString.Invariant($"{info.Description.Mask.Ratio:p0} {info.Description.Mask.Masking}, {architecture.MaskTokens} mask tokens before the {CommonOptions.Word(architecture.Placement)}")),
-                ("target", $"{CommonOptions.Word(architecture.Target)}, loss on {CommonOptions.Word(architecture.LossOn)} patches"),
-                ("parameters", FormattableString.Invariant($"{info.Parameters:n0}, of them {info.EncoderParameters:n0} in the encoder")),
-                .. info.Description.Training.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => ("training: " + Words(t.Key), t.Value)),
-            ];
-            var width = lines.Max(l => l.Item1.Length);
+            (string Name, string Value)[] lines = [.. Lines(info)];
+            var width = lines.Max(l => l.Name.Length);
             foreach (var (name, value) in lines) terminal.Say($"{name.PadRight(width)}  {value}");
             terminal.Result(info);
             return ExitCode.Done;
         });
         return command;
     }
+
+    private static IEnumerable<(string Name, string Value)> Lines(ModelInfo info)
+    {
+        var (model, encoder) = (info.Description, info.Description.Encoder);
+        yield return ("file", info.File);
+        yield return ("encoder", $"{Count(encoder.Depth, "block")}, {encoder.Width} wide, {Count(encoder.Heads, "head")}, {CommonOptions.Word(encoder.Positions)} positions{(encoder.ClassToken ? ", class token" : "")}");
+        yield return ("pictures", $"{encoder.ImageHeight}x{encoder.ImageWidth}, {Count(encoder.Channels, "channel")}, patches of {encoder.PatchSize}: {Count(encoder.Patches, "token")}");
+        if (model.Reconstruction is { } head)
+        {
+            yield return ("decoder", $"{Count(head.DecoderDepth, "block")}, {head.DecoderWidth} wide, {Count(head.DecoderHeads, "head")}");
+            yield return ("masks", FormattableString.Invariant($"{head.Mask.Ratio:p0} {head.Mask.Masking}, {Count(head.MaskTokens, "mask token")} before the {CommonOptions.Word(head.Placement)}"));
+            yield return ("target", $"{CommonOptions.Word(head.Target)}, loss on {CommonOptions.Word(head.LossOn)} patches");
+        }
+        else
+        {
+            yield return ("decoder", "none: the encoder alone");
+        }
+        yield return ("parameters", FormattableString.Invariant($"{info.Parameters:n0} in {string.Join(" and ", info.Types)}, of them {info.EncoderParameters:n0} in the encoder"));
+        if (model.Data is { } data)
+        {
+            yield return ("data", FormattableString.Invariant($"{data.Source}, {data.Pictures:n0} of its pictures, fingerprint {data.Fingerprint}"));
+            yield return ("split", $"held out by seed {data.SplitSeed}{(data.HoldOutDevelopment ? ", with pictures held out for development" : "")}");
+        }
+        foreach (var (key, value) in model.Training.OrderBy(t => t.Key, StringComparer.Ordinal)) yield return ("training: " + Words(key), value);
+    }
+
+    private static string Count(int number, string what) => $"{number} {what}{(number == 1 ? "" : "s")}";
 
     private static string Words(string key) => JsonNamingPolicy.KebabCaseLower.ConvertName(key).Replace('-', ' ');
 }

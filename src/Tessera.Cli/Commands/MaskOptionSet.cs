@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Globalization;
 using Tessera.Masking;
+using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Weights;
 
@@ -20,11 +20,10 @@ internal sealed class MaskOptionSet
     }
 
     /// <summary>The seed that a model's pictures were split with.</summary>
-    public static ulong SplitSeed(ModelDescription model) =>
-        ulong.TryParse(model.Training.GetValueOrDefault("seed"), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : 1;
+    public static ulong SplitSeed(ModelDescription model) => model.Data?.SplitSeed ?? new PretrainOptions().Seed;
 
     /// <exception cref="OptionsException">The masks do not fit the model.</exception>
-    public MaskSampler Sampler(ParseResult parsed, ModelDescription model)
+    public MaskSampler Sampler(ParseResult parsed, PretrainedModel model)
     {
         var options = new MaskOptions
         {
@@ -32,9 +31,9 @@ internal sealed class MaskOptionSet
             Masking = parsed.GetValue(masking) ?? model.Mask.Masking,
             Unit = parsed.GetValue(unit) ?? model.Mask.Unit,
         };
-        var encoder = model.Architecture.Encoder;
+        var encoder = model.Description.Encoder;
         var faults = options.Faults(encoder.ImageHeight, encoder.ImageWidth, encoder.PatchSize).ToList();
         if (faults.Count > 0) throw new OptionsException(faults);
-        return new MaskSampler(options, model.Architecture, parsed.GetValue(seed) ?? SplitSeed(model));
+        return new MaskSampler(options, model.Model.Options, parsed.GetValue(seed) ?? SplitSeed(model.Description));
     }
 }

@@ -30,7 +30,7 @@ internal static class ReconstructCommand
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
             var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
-            var sampler = masks.Sampler(parsed, loaded.Description);
+            var sampler = masks.Sampler(parsed, loaded);
             var result = PictureReconstruction.Save(file, loaded, parsed.GetValue(pictures)!, sampler, target);
             BrokenPictures.Tell(terminal, result.Broken);
             terminal.Say($"{result.Restored} restored: {Path.GetFullPath(file)}");

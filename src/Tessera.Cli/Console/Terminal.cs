@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Spectre.Console;
-using Tessera.Weights;
+using Tessera.Runtime;
 
 namespace Tessera.Cli.Console;
 
@@ -78,5 +78,5 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
         Note(formatter(state, exception));
     }
 
-    private static readonly JsonSerializerOptions OneLine = new(ModelDescription.Json) { WriteIndented = false };
+    private static readonly JsonSerializerOptions OneLine = new(TesseraJson.Options) { WriteIndented = false };
 }

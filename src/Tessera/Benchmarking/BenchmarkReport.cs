@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Tessera.Runs;
-using Tessera.Weights;
+using Tessera.Runtime;
 
 namespace Tessera.Benchmarking;
 
@@ -9,7 +9,7 @@ namespace Tessera.Benchmarking;
 public sealed record BenchmarkReport
 {
     private static readonly JsonSerializerOptions Json =
-        new(ModelDescription.Json) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip }; // of another version's report, what both know
+        new(TesseraJson.Options) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip }; // of another version's report, what both know
 
     /// <summary>When it was measured.</summary>
     public required DateTimeOffset Time { get; init; }

@@ -60,7 +60,7 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
     /// <summary>The encoder inside.</summary>
     public VisionTransformer Encoder => encoder;
 
-    /// <summary>The mean squared error of restoring the hidden patches (or all, as <see cref="MaskedAutoencoderOptions.LossOn"/> says).</summary>
+    /// <summary>The mean squared error of restoring the hidden patches (or all, as <see cref="ReconstructionOptions.LossOn"/> says).</summary>
     /// <param name="patches">(B, N, p·p·C), standardised pixels in raster order</param>
     /// <param name="mask">Which are hidden.</param>
     /// <returns>A scalar.</returns>

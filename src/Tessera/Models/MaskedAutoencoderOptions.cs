@@ -1,11 +1,35 @@
 namespace Tessera.Models;
 
 /// <summary>The shape of a masked autoencoder: an encoder, and what is built round it.</summary>
-public sealed record MaskedAutoencoderOptions
+public sealed record MaskedAutoencoderOptions : ReconstructionOptions
 {
     /// <summary>The encoder, which is what remains after pretraining.</summary>
     public VisionTransformerOptions Encoder { get; init; } = new();
 
+    /// <summary>The defaults.</summary>
+    public MaskedAutoencoderOptions() { }
+
+    /// <summary>Builds that round an encoder.</summary>
+    public MaskedAutoencoderOptions(ReconstructionOptions reconstruction, VisionTransformerOptions encoder) : base(reconstruction) => Encoder = encoder;
+
+    /// <summary>Everything that is wrong with these options, a sentence each; empty when they can be built.</summary>
+    public IEnumerable<string> Faults()
+    {
+        foreach (var fault in Encoder.Faults()) yield return fault;
+        if (MaskTokens < 1) yield return $"the number of mask tokens is {MaskTokens}: it must be at least 1";
+        if (DecoderDepth < 1) yield return $"the decoder depth is {DecoderDepth}: it must be at least 1";
+        if (DecoderHeads < 1 || DecoderWidth < 1 || DecoderWidth % DecoderHeads != 0)
+            yield return $"the decoder width {DecoderWidth} must be a multiple of the number of decoder heads {DecoderHeads}";
+        if (Encoder.Positions == PositionEmbedding.SinCos && Placement == MaskPlacement.Decoder && DecoderWidth % 4 != 0)
+            yield return $"the decoder width {DecoderWidth} must be a multiple of 4 for sine-cosine positions";
+        if (Target == ReconstructionTarget.NormalizedPixels && Encoder.PatchValues == 1)
+            yield return "normalised pixels need patches of more than one value: a patch of 1x1 pixel and one channel has no deviation";
+    }
+}
+
+/// <summary>What is built round an encoder to restore hidden patches.</summary>
+public abstract record ReconstructionOptions
+{
     /// <summary>Where mask tokens join. Before the encoder, so that it meets them in training.</summary>
     public MaskPlacement Placement { get; init; } = MaskPlacement.Encoder;
 
@@ -26,20 +50,6 @@ public sealed record MaskedAutoencoderOptions
 
     /// <summary>Which patches the loss looks at.</summary>
     public LossPlaces LossOn { get; init; } = LossPlaces.Masked;
-
-    /// <summary>Everything that is wrong with these options, a sentence each; empty when they can be built.</summary>
-    public IEnumerable<string> Faults()
-    {
-        foreach (var fault in Encoder.Faults()) yield return fault;
-        if (MaskTokens < 1) yield return $"the number of mask tokens is {MaskTokens}: it must be at least 1";
-        if (DecoderDepth < 1) yield return $"the decoder depth is {DecoderDepth}: it must be at least 1";
-        if (DecoderHeads < 1 || DecoderWidth < 1 || DecoderWidth % DecoderHeads != 0)
-            yield return $"the decoder width {DecoderWidth} must be a multiple of the number of decoder heads {DecoderHeads}";
-        if (Encoder.Positions == PositionEmbedding.SinCos && Placement == MaskPlacement.Decoder && DecoderWidth % 4 != 0)
-            yield return $"the decoder width {DecoderWidth} must be a multiple of 4 for sine-cosine positions";
-        if (Target == ReconstructionTarget.NormalizedPixels && Encoder.PatchValues == 1)
-            yield return "normalised pixels need patches of more than one value: a patch of 1x1 pixel and one channel has no deviation";
-    }
 }
 
 /// <summary>Which patches the loss looks at.</summary>

@@ -10,11 +10,10 @@ namespace Tessera.Objectives;
 /// <summary>A masked autoencoder's objective: restore the hidden patches of one view.</summary>
 /// <param name="model">The model, which is this objective's from now on.</param>
 /// <param name="masks">Draws what is hidden.</param>
-/// <param name="mask">The options it was made of, for the model's description.</param>
 /// <param name="augmentation">Makes the view.</param>
-/// <param name="normalization">How its pixels are standardised, for the model's description.</param>
+/// <param name="description">What a file says of the model.</param>
 public sealed class ReconstructionObjective(
-    MaskedAutoencoder model, MaskSampler masks, MaskOptions mask, Augmentation augmentation, PixelNormalization normalization) : Objective
+    MaskedAutoencoder model, MaskSampler masks, Augmentation augmentation, ModelDescription description) : Objective
 {
     /// <inheritdoc/>
     public override nn.Module Model => model;
@@ -36,5 +35,5 @@ public sealed class ReconstructionObjective(
     }
 
     /// <inheritdoc/>
-    public override ModelDescription Describe() => new() { Architecture = model.Options, Normalization = normalization, Mask = mask };
+    public override ModelDescription Describe() => description;
 }

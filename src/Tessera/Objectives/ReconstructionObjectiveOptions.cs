@@ -11,10 +11,10 @@ public sealed record ReconstructionObjectiveOptions
     /// <summary>How much is hidden, and how the hidden places are chosen.</summary>
     public MaskOptions Mask { get; init; } = new();
 
-    /// <summary>See <see cref="MaskedAutoencoderOptions.MaskTokens"/>.</summary>
+    /// <summary>See <see cref="ReconstructionOptions.MaskTokens"/>.</summary>
     public int MaskTokens { get; init; } = Standard.MaskTokens;
 
-    /// <summary>See <see cref="MaskedAutoencoderOptions.Placement"/>.</summary>
+    /// <summary>See <see cref="ReconstructionOptions.Placement"/>.</summary>
     public MaskPlacement Placement { get; init; } = Standard.Placement;
 
     /// <summary>Decoder blocks; null: the preset's.</summary>
@@ -26,10 +26,10 @@ public sealed record ReconstructionObjectiveOptions
     /// <summary>Decoder heads; null: the preset's.</summary>
     public int? DecoderHeads { get; init; }
 
-    /// <summary>See <see cref="MaskedAutoencoderOptions.Target"/>.</summary>
+    /// <summary>See <see cref="ReconstructionOptions.Target"/>.</summary>
     public ReconstructionTarget Target { get; init; } = Standard.Target;
 
-    /// <summary>See <see cref="MaskedAutoencoderOptions.LossOn"/>.</summary>
+    /// <summary>See <see cref="ReconstructionOptions.LossOn"/>.</summary>
     public LossPlaces LossOn { get; init; } = Standard.LossOn;
 
     /// <summary>The masked autoencoder that these options ask for round an encoder.</summary>

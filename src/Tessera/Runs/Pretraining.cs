@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -49,10 +48,11 @@ public sealed class Pretraining : IDisposable
         model = (MaskedAutoencoder)objective.Model;
         try
         {
+            if (options.Init is { } init && RunDirectory.NewestCheckpoint(run.Folder) is null) Begin(init, logger);
             var evaluated = BatchLoader.Subset(split.HeldOut, training.EvaluateLimit, options.Seed);
             evaluator = new ReconstructionEvaluator(
                 model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device));
-            loop = new TrainingLoop(run, training, objective, data, [evaluator], Facts(), progress, logger);
+            loop = new TrainingLoop(run, training, objective, data, [evaluator], progress, logger);
         }
         catch
         {
@@ -93,7 +93,7 @@ public sealed class Pretraining : IDisposable
             run.Folder, $"{images.SourceKind}: {images.SourceLocation}", data.Train.Length, evaluator.Pictures, images.Broken,
             Count(model), Count(model.Encoder), options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
             result.FinalLoss, evaluator.ReportOf(result.Metrics));
-        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
+        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
         return summary;
     }
 
@@ -111,10 +111,18 @@ public sealed class Pretraining : IDisposable
     /// <summary>The objective that options ask for, with a model of its own.</summary>
     internal static ReconstructionObjective ObjectiveOf(PretrainOptions options, TrainingData data)
     {
-        var shape = options.ToModel();
+        var (shape, images) = (options.ToModel(), data.Images);
         var masks = new MaskSampler(options.Objective.Mask, shape, options.Seed);
-        var augmentation = new Augmentation(options.Augmentation, data.Images.Shape.Height, data.Images.Shape.Width, options.Seed);
-        return new ReconstructionObjective(new MaskedAutoencoder(shape, options.Seed), masks, options.Objective.Mask, augmentation, data.Normalization);
+        var augmentation = new Augmentation(options.Augmentation, images.Shape.Height, images.Shape.Width, options.Seed);
+        var source = $"{images.SourceKind}: {Path.GetFileName(images.SourceLocation)}"; // a file that travels does not tell the path
+        return new ReconstructionObjective(new MaskedAutoencoder(shape, options.Seed), masks, augmentation, new ModelDescription
+        {
+            Encoder = shape.Encoder,
+            Normalization = data.Normalization,
+            Reconstruction = new ReconstructionHead(shape, options.Objective.Mask),
+            Data = new DataFacts(source, images.Fingerprint, options.Seed, options.Data.HoldOutDevelopment, data.Train.Length),
+            Training = new Dictionary<string, string> { ["preset"] = options.Encoder.Model },
+        });
     }
 
     private static OptionFault? BatchFault(TrainingOptions training, int pictures)
@@ -127,12 +135,15 @@ public sealed class Pretraining : IDisposable
             : new OptionFault($"{start}accumulate {pictures} or less", "Training.Accumulate");
     }
 
-    private Dictionary<string, string> Facts() => new()
+    private void Begin(string init, ILogger logger)
     {
-        ["data"] = $"{images.SourceKind}, {data.Train.Length} pictures",
-        ["preset"] = options.Encoder.Model,
-        ["seed"] = options.Seed.ToString(CultureInfo.InvariantCulture),
-    };
+        var taken = ModelFile.LoadInto(init, model);
+        logger.LogInformation("begun from {File}: {Taken} of {All} tensors taken", taken.File, taken.Taken.Count, taken.Taken.Count + taken.Left.Count);
+        if (taken.Left.Count > 0)
+            logger.LogInformation("left as they are drawn: {Left} ({Reasons})", Names(taken.Left), string.Join("; ", taken.Reasons));
+
+        static string Names(IReadOnlyList<string> tensors) => string.Join(", ", tensors.Select(t => t.Split('.')[0]).Distinct());
+    }
 
     private static long Count(nn.Module module) => module.parameters().Sum(p => p.numel());
 }

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Tessera.Figures;
 using Tessera.Imaging;
-using Tessera.Weights;
+using Tessera.Runtime;
 
 namespace Tessera.Training;
 
@@ -17,7 +17,7 @@ public sealed class MetricsLog
     /// <summary>Training throughput, evaluations excluded.</summary>
     public const string ImagesPerSecond = "train/images per second";
 
-    private static readonly JsonSerializerOptions Json = new(ModelDescription.Json) { WriteIndented = false };
+    private static readonly JsonSerializerOptions Json = new(TesseraJson.Options) { WriteIndented = false };
 
     private readonly string file;
     private readonly List<MetricsLine> lines = [];

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Tessera.Imaging;
 using Tessera.Runtime;
-using Tessera.Weights;
 
 namespace Tessera.Training;
 
@@ -74,7 +73,7 @@ public sealed class RunDirectory : IDisposable
 
     /// <summary>Replaces the run's options by those that it goes on with.</summary>
     /// <exception cref="RunDirectoryException">They cannot be written.</exception>
-    public void WriteOptions<T>(T options) => WriteText(OptionsFile, JsonSerializer.Serialize(options, ModelDescription.Json) + "\n");
+    public void WriteOptions<T>(T options) => WriteText(OptionsFile, JsonSerializer.Serialize(options, TesseraJson.Options) + "\n");
 
     /// <summary>Makes sure that a folder can become a new run's: worth asking before long work.</summary>
     /// <exception cref="RunDirectoryException">It holds a run already, or is a file.</exception>
@@ -115,7 +114,7 @@ public sealed class RunDirectory : IDisposable
     /// <summary>Names a checkpoint as the newest, and removes all but that and the one before.</summary>
     internal void Promote(string checkpoint)
     {
-        var last = Path.Combine(Path.GetDirectoryName(checkpoint)!, Weights.ModelFile.LastName);
+        var last = Path.Combine(Path.GetDirectoryName(checkpoint)!, Weights.ModelFile.LastCheckpointName);
         Guard(last, () =>
         {
             var link = last + ".partial";
@@ -180,7 +179,7 @@ public sealed class RunDirectory : IDisposable
                 if (json.RootElement.ValueKind == JsonValueKind.Null) throw new JsonException("it is null");
                 RequireVersion(file, json.RootElement, version, isRun);
             }
-            return JsonSerializer.Deserialize<T>(text, ModelDescription.Json)!;
+            return JsonSerializer.Deserialize<T>(text, TesseraJson.Options)!;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {

@@ -65,7 +65,8 @@ public sealed partial class TrainingLoop
 
     private ModelDescription Describe()
     {
-        var training = new Dictionary<string, string>(facts)
+        var description = objective.Describe();
+        var training = new Dictionary<string, string>(description.Training)
         {
             ["step"] = step.ToString(CultureInfo.InvariantCulture),
             ["epoch"] = Math.Round((double)step / stepsPerEpoch, 3).ToString(CultureInfo.InvariantCulture),
@@ -76,7 +77,7 @@ public sealed partial class TrainingLoop
         };
         foreach (var metric in metrics.LastEvaluation?.Metrics ?? [])
             training[metric.Name] = $"{metric.Value.ToString("g5", CultureInfo.InvariantCulture)} {(metric.Unit == Metric.LossUnit ? "" : metric.Unit)}".TrimEnd();
-        return objective.Describe() with { Training = training };
+        return description with { Training = training };
     }
 
     /// <summary>Passes reports on at once; <see cref="Progress{T}"/> would pass them on later, from another thread.</summary>

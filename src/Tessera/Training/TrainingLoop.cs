@@ -20,7 +20,6 @@ public sealed partial class TrainingLoop : IDisposable
     private readonly Objective objective;
     private readonly TrainingData data;
     private readonly IReadOnlyList<Evaluator> evaluators;
-    private readonly IReadOnlyDictionary<string, string> facts;
     private readonly IProgress<TrainingProgress>? progress;
     private readonly ILogger logger;
     private readonly HashSet<BrokenImage> toldBroken;
@@ -44,17 +43,16 @@ public sealed partial class TrainingLoop : IDisposable
     /// <param name="objective">What is learned; it stays with the caller.</param>
     /// <param name="data">The pictures; the caller has named those that are known to be broken.</param>
     /// <param name="evaluators">What is measured on the way.</param>
-    /// <param name="facts">What else the model's description shall say of its training.</param>
     /// <param name="progress">Told after each step, on the training thread.</param>
     /// <param name="logger">Told what happens, in words.</param>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     /// <exception cref="RunDirectoryException">A checkpoint is damaged, or a file cannot be written.</exception>
     public TrainingLoop(
         RunDirectory run, TrainingOptions options, Objective objective, TrainingData data, IReadOnlyList<Evaluator> evaluators,
-        IReadOnlyDictionary<string, string> facts, IProgress<TrainingProgress>? progress, ILogger logger)
+        IProgress<TrainingProgress>? progress, ILogger logger)
     {
         (this.run, this.options, this.objective, this.data) = (run, options, objective, data);
-        (this.evaluators, this.facts, this.progress, this.logger) = (evaluators, facts, progress, logger);
+        (this.evaluators, this.progress, this.logger) = (evaluators, progress, logger);
         toldBroken = [.. data.Images.Broken];
         stepsPerEpoch = data.Train.Length / options.EffectiveBatch;
         schedule = options.ScheduleOf(stepsPerEpoch);

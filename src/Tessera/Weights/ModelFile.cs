@@ -1,12 +1,13 @@
 using System.Text.Json;
 using Tessera.Models;
+using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Weights;
 
 /// <summary>A model in one safetensors file: its weights, and in the metadata all that is needed to build it.</summary>
-public static class ModelFile
+public static partial class ModelFile
 {
     /// <summary>The name of a run's result within its folder.</summary>
     public const string ResultName = "model.safetensors";
@@ -14,44 +15,85 @@ public static class ModelFile
     /// <summary>The folder of a run's checkpoints within its own.</summary>
     internal const string CheckpointFolder = "checkpoints";
 
-    /// <summary>What names the newest checkpoint there.</summary>
-    internal const string LastName = "last.safetensors";
+    /// <summary>The name of a link to the newest checkpoint, or of its copy, within the checkpoints' folder.</summary>
+    internal const string LastCheckpointName = "last.safetensors";
 
-    /// <summary>Writes a model beside <paramref name="file"/> and renames it over.</summary>
-    /// <exception cref="SafetensorsException">The file cannot be written.</exception>
-    public static void Save(string file, MaskedAutoencoder model, ModelDescription description) =>
-        Save(file, Parameters(model), description);
+    /// <summary>Writes a model; the file is replaced only when the new one is whole.</summary>
+    /// <param name="file">Where; its folder exists.</param>
+    /// <param name="model">The weights.</param>
+    /// <param name="description">What the file says of them.</param>
+    /// <param name="type">F32, F16 or BF16: what each value is rounded to, to the nearest and halves to even.</param>
+    /// <exception cref="ArgumentException">Weights are not written as that type.</exception>
+    /// <exception cref="SafetensorsException">The file cannot be written, or a value is too large for the type.</exception>
+    public static void Save(string file, MaskedAutoencoder model, ModelDescription description, SafetensorsType type = SafetensorsType.F32) =>
+        Save(file, Parameters(model), description, type);
 
-    /// <summary>Writes weights that a model is being trained with, in fp32.</summary>
-    internal static void Save(string file, IEnumerable<(string Name, Tensor Value)> weights, ModelDescription description) =>
-        SafetensorsWriter.Write(file, [.. weights.Select(w => ToFile(w.Name, w.Value))], Metadata(description));
+    /// <summary>Writes an encoder alone; the file says that it has no head.</summary>
+    /// <inheritdoc cref="Save(string, MaskedAutoencoder, ModelDescription, SafetensorsType)"/>
+    public static void SaveEncoder(string file, VisionTransformer model, ModelDescription description, SafetensorsType type = SafetensorsType.F32) =>
+        Save(file, Parameters(model).Select(p => (EncoderPrefix + p.Name, p.Value)), description with { Reconstruction = null }, type);
+
+    /// <summary>Writes weights that a model is being trained with.</summary>
+    internal static void Save(
+        string file, IEnumerable<(string Name, Tensor Value)> weights, ModelDescription description, SafetensorsType type = SafetensorsType.F32)
+    {
+        try
+        {
+            SafetensorsWriter.Write(file, [.. weights.Select(w => ToFile(w.Name, w.Value, type))], Metadata(description));
+        }
+        catch (OverflowException e)
+        {
+            throw new SafetensorsException($"{file} cannot be written as {type}: {e.Message}", e);
+        }
+    }
 
     /// <summary>Loads a model with its weights.</summary>
     /// <param name="path">A run directory, a model's .safetensors file, or a run's checkpoint.</param>
     /// <param name="device">Where it shall run; null: the CPU.</param>
-    /// <exception cref="ModelFileException">There is no model there, or the file does not fit; the message says why.</exception>
+    /// <exception cref="ModelFileException">There is no such model there, or the file does not fit; the message says why.</exception>
     /// <exception cref="SafetensorsException">The file is damaged.</exception>
     public static PretrainedModel Load(string path, Device? device = null)
     {
         var file = Find(path);
         using var weights = SafetensorsFile.Open(file);
         var description = Describe(file, weights);
-        RequireClaimedBlocks(file, weights, description.Architecture);
-        var model = new MaskedAutoencoder(description.Architecture);
-        try
-        {
-            var prefix = weights.Entries.ContainsKey(CheckpointPrefix + "mask_tokens.weight") ? CheckpointPrefix : "";
-            foreach (var (name, parameter) in Parameters(model)) Read(file, weights, prefix + name, parameter);
-            return new PretrainedModel(model.to(device ?? CPU), description, file);
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        var shape = description.RequireReconstruction(file);
+        RequireClaimedBlocks(file, weights, description.Encoder, shape);
+        var model = Filled(file, weights, new MaskedAutoencoder(shape), Prefix(weights), device);
+        return new PretrainedModel(model, description, file);
     }
 
-    /// <summary>The file that a MODEL string means: itself, or in a run directory the result, or while there is none the newest checkpoint.</summary>
+    /// <summary>Loads the encoder alone, of a file with heads or without.</summary>
+    /// <inheritdoc cref="Load"/>
+    public static PretrainedEncoder LoadEncoder(string path, Device? device = null)
+    {
+        var file = Find(path);
+        using var weights = SafetensorsFile.Open(file);
+        var description = Describe(file, weights);
+        RequireClaimedBlocks(file, weights, description.Encoder, decoder: null);
+        var encoder = Filled(file, weights, new VisionTransformer(description.Encoder), Prefix(weights) + EncoderPrefix, device);
+        return new PretrainedEncoder(encoder, description, file);
+    }
+
+    /// <summary>
+    /// Begins a model with another's weights: all of them where encoder and decoder fit, else the encoder's. With sine-cosine positions the
+    /// pictures' size may differ.
+    /// </summary>
+    /// <param name="path">A run directory, a model's .safetensors file, or a run's checkpoint.</param>
+    /// <param name="model">Keeps the weights that it has where the file's do not fit.</param>
+    /// <exception cref="ModelFileException">There is no model there, or its encoder is another; every difference is named.</exception>
+    /// <exception cref="SafetensorsException">The file is damaged.</exception>
+    public static InitialWeights LoadInto(string path, MaskedAutoencoder model)
+    {
+        var file = Find(path);
+        using var weights = SafetensorsFile.Open(file);
+        return InitialWeights.Take(file, weights, Describe(file, weights), model);
+    }
+
+    /// <summary>
+    /// The file that a MODEL string means: itself, or in a run directory the result, or while there is none the checkpoint that
+    /// <c>last.safetensors</c> names, or else the newest.
+    /// </summary>
     /// <exception cref="ModelFileException">There is none.</exception>
     public static string Find(string path)
     {
@@ -59,7 +101,7 @@ public static class ModelFile
         if (!Directory.Exists(path)) throw new ModelFileException($"There is no model at {path}: give a run directory or a .safetensors file.");
         var result = Path.Combine(path, ResultName);
         if (File.Exists(result)) return result;
-        return Checkpoints(path).LastOrDefault()
+        return LastCheckpoint(path) ?? Checkpoints(path).LastOrDefault()
             ?? throw new ModelFileException($"{path} holds no model: it has neither {ResultName} nor a checkpoint.");
     }
 
@@ -72,66 +114,58 @@ public static class ModelFile
             : [];
     }
 
-    /// <summary>Reads what a file says of its model, without its weights and without libtorch.</summary>
-    /// <exception cref="ModelFileException">It says nothing, or something that this version does not know.</exception>
-    public static ModelDescription Describe(string file, SafetensorsFile weights)
+    /// <summary>What the link means, or its copy; null where it leads nowhere or a copy was not finished.</summary>
+    private static string? LastCheckpoint(string folder)
     {
-        if (!weights.Metadata.TryGetValue(ModelDescription.MetadataKey, out var text))
-            throw new ModelFileException($"{file} does not say what model it holds: its metadata lacks '{ModelDescription.MetadataKey}', so Tessera did not write it.");
+        var link = Path.Combine(folder, CheckpointFolder, LastCheckpointName);
+        if (!File.Exists(link)) return null;
         try
         {
-            var description = JsonSerializer.Deserialize<ModelDescription>(text, ModelDescription.Json) ?? throw new JsonException("it is null");
-            var faults = description.Architecture.Faults().ToList();
-            return faults.Count == 0 ? description : throw new JsonException(string.Join("; ", faults));
+            var file = new FileInfo(link).LinkTarget is { } target ? Path.Combine(folder, CheckpointFolder, target) : link;
+            SafetensorsFile.Open(file).Dispose(); // its header is held against its length
+            return file;
         }
-        catch (JsonException e)
+        catch (SafetensorsException)
         {
-            throw new ModelFileException($"{file} describes its model in a way that this version cannot build ({e.Message}): use the version that wrote it, or a newer one.", e);
+            return null;
         }
     }
 
+    /// <summary>Reads what a file says of its model, without its weights and without libtorch.</summary>
+    /// <exception cref="ModelFileException">It says nothing, or something that this version does not know.</exception>
+    public static ModelDescription Describe(string file, SafetensorsFile weights) =>
+        weights.Metadata.TryGetValue(ModelDescription.MetadataKey, out var text)
+            ? ModelDescription.Parse(file, text)
+            : throw new ModelFileException($"{file} does not say what model it holds: its metadata lacks '{ModelDescription.MetadataKey}', so Tessera did not write it.");
+
     /// <summary>Refuses a description that claims more than the file holds, before memory is taken on its word.</summary>
-    private static void RequireClaimedBlocks(string file, SafetensorsFile weights, MaskedAutoencoderOptions claimed)
+    private static void RequireClaimedBlocks(string file, SafetensorsFile weights, VisionTransformerOptions encoder, ReconstructionOptions? decoder)
     {
-        double Block(double width) => (4.0 + 2 * claimed.Encoder.MlpRatio) * width * width;
-        var blocks = claimed.Encoder.Depth * Block(claimed.Encoder.Width) + claimed.DecoderDepth * Block(claimed.DecoderWidth);
-        var held = weights.Entries.Values.Sum(e => (double)e.Length) / sizeof(float);
+        double Block(double width) => (4.0 + 2 * encoder.MlpRatio) * width * width;
+        var blocks = encoder.Depth * Block(encoder.Width) + (decoder?.DecoderDepth ?? 0) * Block(decoder?.DecoderWidth ?? 0);
+        var held = weights.Entries.Values.Sum(e => (double)e.Length / e.Type.ElementBytes());
         if (blocks > held)
             throw new ModelFileException($"{file} claims a model of at least {blocks:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong.");
     }
 
-    /// <summary>What a checkpoint puts before the names of a model's tensors.</summary>
-    internal const string CheckpointPrefix = "model.";
-
     internal static Dictionary<string, string> Metadata(ModelDescription description) => new()
     {
         ["format"] = "pt", // what the Python library calls a file whose tensors PyTorch can read
-        [ModelDescription.MetadataKey] = JsonSerializer.Serialize(description, ModelDescription.Json),
+        [ModelDescription.MetadataKey] = JsonSerializer.Serialize(description, TesseraJson.Options),
     };
 
-    /// <summary>What is learned, by name, sorted so that files repeat bit for bit. Fixed positions are made anew, not stored.</summary>
-    internal static IEnumerable<(string Name, Tensor Value)> Parameters(nn.Module model) =>
-        model.named_parameters().OrderBy(p => p.name, StringComparer.Ordinal).Select(p => (p.name, (Tensor)p.parameter));
-
-    /// <summary>A tensor as it goes into a file, fetched from its device when its turn comes.</summary>
-    internal static SafetensorsTensor ToFile(string name, Tensor value) => new(name, SafetensorsType.F32, value.shape, stream =>
+    private static T Filled<T>(string file, SafetensorsFile weights, T module, string prefix, Device? device) where T : nn.Module
     {
-        using var scope = NewDisposeScope();
-        stream.Write(value.detach().to(ScalarType.Float32, CPU).contiguous().bytes);
-    });
-
-    /// <summary>Reads one tensor of a file into one that exists, on any device.</summary>
-    internal static void Read(string file, SafetensorsFile weights, string name, Tensor target)
-    {
-        if (!weights.Entries.TryGetValue(name, out var entry))
-            throw new ModelFileException($"{file} lacks the tensor {name}, which its model needs.");
-        if (entry.Type != SafetensorsType.F32 || !entry.Shape.AsSpan().SequenceEqual(target.shape))
-            throw new ModelFileException($"{file}: the tensor {name} is {entry.Type} ({string.Join(", ", entry.Shape)}), and its model needs F32 ({string.Join(", ", target.shape)}).");
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var values = empty(target.shape);
-        weights.Read(name, values.bytes);
-        target.copy_(values);
+        try
+        {
+            foreach (var (name, parameter) in Parameters(module)) Read(file, weights, prefix + name, parameter);
+            return module.to(device ?? CPU);
+        }
+        catch
+        {
+            module.Dispose();
+            throw;
+        }
     }
 }
 
@@ -144,6 +178,22 @@ public sealed class ModelFileException(string message, Exception? inner = null) 
 /// <param name="File">The file it came from.</param>
 public sealed record PretrainedModel(MaskedAutoencoder Model, ModelDescription Description, string File) : IDisposable
 {
+    /// <summary>The masks it was trained with.</summary>
+    public Masking.MaskOptions Mask => Description.Reconstruction!.Mask; // a file without a decoder is not loaded as this
+
     /// <summary>Frees the weights.</summary>
     public void Dispose() => Model.Dispose();
+}
+
+/// <summary>An encoder loaded from a file.</summary>
+/// <param name="Encoder">The encoder with its weights.</param>
+/// <param name="Description">What the file says of its model, the heads that were left there included.</param>
+/// <param name="File">The file it came from.</param>
+public sealed record PretrainedEncoder(VisionTransformer Encoder, ModelDescription Description, string File) : IDisposable
+{
+    /// <summary>How pictures are standardised for it.</summary>
+    public PixelNormalization Normalization => Description.Normalization;
+
+    /// <summary>Frees the weights.</summary>
+    public void Dispose() => Encoder.Dispose();
 }

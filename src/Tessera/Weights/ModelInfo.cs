@@ -1,12 +1,12 @@
-
 namespace Tessera.Weights;
 
 /// <summary>What a file's header says of its model.</summary>
 /// <param name="File">The file.</param>
-/// <param name="Description">Architecture, normalisation, masks and training.</param>
+/// <param name="Description">The description that it carries: encoder, heads, normalisation, data and training.</param>
 /// <param name="Parameters">Learned values of the whole model.</param>
 /// <param name="EncoderParameters">Learned values of the encoder.</param>
-public sealed record ModelInfo(string File, ModelDescription Description, long Parameters, long EncoderParameters)
+/// <param name="Types">The types that its tensors have, as files name them, such as F32.</param>
+public sealed record ModelInfo(string File, ModelDescription Description, long Parameters, long EncoderParameters, IReadOnlyList<string> Types)
 {
     /// <summary>Reads a model's header; neither its weights nor libtorch are loaded.</summary>
     /// <param name="path">A run directory or a .safetensors file.</param>
@@ -17,9 +17,11 @@ public sealed record ModelInfo(string File, ModelDescription Description, long P
         var file = ModelFile.Find(path);
         using var weights = SafetensorsFile.Open(file);
         var description = ModelFile.Describe(file, weights);
-        var prefix = weights.Entries.Keys.Any(k => k.StartsWith(ModelFile.CheckpointPrefix, StringComparison.Ordinal)) ? ModelFile.CheckpointPrefix : "";
-        long Count(string start) => weights.Entries.Values
-            .Where(e => e.Name.StartsWith(start, StringComparison.Ordinal)).Sum(e => e.Shape.Aggregate(1L, (product, side) => product * side));
-        return new ModelInfo(file, description, Count(prefix), Count(prefix + "encoder."));
+        var prefix = ModelFile.Prefix(weights);
+        var model = weights.Entries.Values.Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal)).ToList();
+        var encoder = model.Where(e => e.Name.StartsWith(prefix + ModelFile.EncoderPrefix, StringComparison.Ordinal));
+        return new ModelInfo(file, description, Count(model), Count(encoder), [.. model.Select(e => e.Type.NameInFiles()).Distinct()]);
     }
+
+    private static long Count(IEnumerable<SafetensorsEntry> tensors) => tensors.Sum(e => e.Length / e.Type.ElementBytes());
 }

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Tessera.Benchmarking;
 using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
-using Tessera.Weights;
 
 namespace Tessera.Tests.Benchmarking;
 
@@ -79,7 +78,7 @@ public sealed class BenchmarkReportTests : IDisposable
         };
     }
 
-    private static string Text(BenchmarkReport report) => JsonSerializer.Serialize(report, ModelDescription.Json);
+    private static string Text(BenchmarkReport report) => JsonSerializer.Serialize(report, TesseraJson.Options);
 
     private string Write(string text)
     {

@@ -81,7 +81,7 @@ public sealed class ReconstructionEvaluationTests(PackedShapes shapes) : IClassF
         using var folder = new ScratchFolder();
         var model = new MaskedAutoencoder(Small);
         using var pretrained = new PretrainedModel(
-            model, new ModelDescription { Architecture = Small, Normalization = Normalization, Mask = new() }, "model.safetensors");
+            model, new ModelDescription { Encoder = Small.Encoder, Normalization = Normalization, Reconstruction = new(Small, new()) }, "model.safetensors");
         var (good, broken) = (folder.File("good.png"), folder.File("broken.png", [1, 2, 3]));
         Tessera.Figures.ImageGrid.Save(good, [new([new Tessera.Figures.RgbImage(20, 30, new byte[20 * 30 * 3])])], ["picture"], 1);
 

@@ -37,7 +37,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         summary.Steps.ShouldBe(8);
         summary.HeldOut.Pictures.ShouldBe(6);
         TestRuns.Metrics(run)[^1].Find("held-out/PSNR").ShouldBe(summary.HeldOut.Model.Psnr);
-        File.ReadAllText(Path.Combine(run, "summary.json")).ShouldBe(JsonSerializer.Serialize(summary, ModelDescription.Json) + "\n");
+        File.ReadAllText(Path.Combine(run, "summary.json")).ShouldBe(JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
 
         reports.Where(r => r.IsLogStep).Select(r => r.Step).ShouldBe(Enumerable.Range(1, 8).Select(s => (long)s));
         reports.ShouldAllBe(r => r.Steps == 8 && r.Epochs == 2);

@@ -168,7 +168,7 @@ public sealed class ResumedRunTests(PackedShapes shapes) : IClassFixture<PackedS
         using var last = Tessera.Weights.ModelFile.Load(RunDirectory.NewestCheckpoint(run)!);
 
         finished.File.ShouldBe(Path.Combine(run, "model.safetensors"));
-        finished.Description.Mask.ShouldBe(new MaskOptions());
+        finished.Mask.ShouldBe(new MaskOptions());
         foreach (var (one, other) in finished.Model.parameters().Zip(last.Model.parameters())) other.ShouldEqual(one);
     }
 

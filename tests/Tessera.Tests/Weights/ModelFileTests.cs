@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Tests.Fixtures;
@@ -9,24 +8,9 @@ namespace Tessera.Tests.Weights;
 
 public sealed class ModelFileTests : IDisposable
 {
-    private static readonly ModelDescription Small = new()
-    {
-        Architecture = new()
-        {
-            Encoder = new() { ImageHeight = 8, ImageWidth = 12, PatchSize = 4, Width = 16, Depth = 1, Heads = 2, ClassToken = true, Positions = PositionEmbedding.Learned },
-            Placement = MaskPlacement.Decoder,
-            DecoderWidth = 8,
-            DecoderDepth = 1,
-            DecoderHeads = 2,
-            Target = ReconstructionTarget.NormalizedPixels,
-        },
-        Normalization = new PixelNormalization([0.1, 0.2, 1 / 3.0], [0.4, 0.5, 0.6]),
-        Mask = new MaskOptions { Ratio = 0.6, Masking = "block" },
-        Training = new Dictionary<string, string> { ["data"] = "flat folder, 12 pictures" },
-    };
-
+    private static readonly ModelDescription Small = SmallModel.Description;
     private readonly ScratchFolder folder = new();
-    private readonly MaskedAutoencoder model = new(Small.Architecture, seed: 8);
+    private readonly MaskedAutoencoder model = new(SmallModel.Shape, seed: 8);
 
     public void Dispose()
     {
@@ -43,11 +27,8 @@ public sealed class ModelFileTests : IDisposable
         using var loaded = ModelFile.Load(file);
 
         loaded.File.ShouldBe(file);
-        loaded.Description.Architecture.ShouldBe(Small.Architecture);
-        loaded.Description.Mask.ShouldBe(Small.Mask);
-        loaded.Description.Normalization.Mean.ShouldBe(Small.Normalization.Mean);
-        loaded.Description.Normalization.Deviation.ShouldBe(Small.Normalization.Deviation);
-        loaded.Description.Training.ShouldBe(Small.Training);
+        loaded.Model.Options.ShouldBe(SmallModel.Shape);
+        loaded.Mask.ShouldBe(Small.Reconstruction!.Mask);
         foreach (var ((name, value), (otherName, other)) in model.named_parameters().Zip(loaded.Model.named_parameters()))
         {
             otherName.ShouldBe(name);
@@ -63,21 +44,78 @@ public sealed class ModelFileTests : IDisposable
     {
         using var scope = NewDisposeScope();
         ModelFile.Save(folder.File("model.safetensors"), model, Small);
-        var loaded = ModelFile.Load(folder.Path).Model;
-        var mask = new MaskSampler(Small.Mask, Small.Architecture, 1).Draw([0, 1], 0);
-        var patches = Numbers.Tensor(1, 2, 6, 48);
-        loaded.call(patches, mask).ShouldEqual(model.call(patches, mask));
+        var loaded = ModelFile.Load(folder.Path);
+        var mask = new MaskSampler(loaded.Mask, loaded.Model.Options, 1).Draw([0, 1], 0);
+        var patches = Numbers.Tensor(1, 2, 6, 16);
+        loaded.Model.call(patches, mask).ShouldEqual(model.call(patches, mask));
+    }
+
+    [Fact]
+    public void Gives_The_Encoder_Of_A_Model_Of_A_Checkpoint_And_Of_A_File_Without_Heads()
+    {
+        using var scope = NewDisposeScope();
+        string[] files = [folder.File("whole"), folder.File("step"), folder.File("encoder")];
+        ModelFile.Save(files[0], model, Small);
+        SmallModel.SaveCheckpoint(files[1], model, Small);
+        ModelFile.SaveEncoder(files[2], model.Encoder, Small);
+        var images = Numbers.Tensor(2, 3, 1, 8, 12);
+        var expected = model.Encoder.call(images);
+
+        foreach (var file in files)
+        {
+            using var loaded = ModelFile.LoadEncoder(file);
+
+            loaded.File.ShouldBe(file);
+            loaded.Normalization.Mean.ShouldBe(Small.Normalization.Mean);
+            loaded.Description.Reconstruction.ShouldBe(file == files[2] ? null : Small.Reconstruction);
+            loaded.Encoder.call(images).ShouldEqual(expected);
+        }
+        Message(files[2]).ShouldBe($"{files[2]} holds an encoder without a decoder, so it cannot restore pictures: give the model as it was pretrained.");
     }
 
     [Fact]
     public void Tells_What_A_Model_Is_From_Its_Header()
     {
         ModelFile.Save(folder.File("model.safetensors"), model, Small);
+        SmallModel.SaveCheckpoint(folder.File("step"), model, Small);
+        ModelFile.SaveEncoder(folder.File("encoder"), model.Encoder, Small, SafetensorsType.BF16);
+        var (whole, encoder) = (model.parameters().Sum(p => p.numel()), model.Encoder.parameters().Sum(p => p.numel()));
+
         var info = ModelInfo.Read(folder.Path);
         info.File.ShouldBe(folder.File("model.safetensors"));
-        info.Description.Architecture.ShouldBe(Small.Architecture);
-        info.Parameters.ShouldBe(model.parameters().Sum(p => p.numel()));
-        info.EncoderParameters.ShouldBe(model.Encoder.parameters().Sum(p => p.numel()));
+        info.Description.RequireReconstruction("").ShouldBe(SmallModel.Shape);
+        Counts(info).ShouldBe((whole, encoder, "F32"));
+        Counts(ModelInfo.Read(folder.File("step"))).ShouldBe((whole, encoder, "F32"));
+        Counts(ModelInfo.Read(folder.File("encoder"))).ShouldBe((encoder, encoder, "BF16"));
+
+        static (long, long, string) Counts(ModelInfo info) => (info.Parameters, info.EncoderParameters, string.Join(",", info.Types));
+    }
+
+    [Fact]
+    public void Finds_The_Result_Then_The_Last_Checkpoint_Then_The_Newest()
+    {
+        var (result, last) = (folder.File("model.safetensors"), folder.File("checkpoints/last.safetensors"));
+        string[] steps = [folder.File("checkpoints/step-000000002.safetensors"), folder.File("checkpoints/step-000000010.safetensors")];
+        foreach (var step in steps) SmallModel.SaveCheckpoint(step, model, Small);
+        ModelFile.Find(folder.Path).ShouldBe(steps[1]);
+
+        File.CreateSymbolicLink(last, Path.GetFileName(steps[0]));
+        ModelFile.Find(folder.Path).ShouldBe(steps[0], "a link is named by what it leads to");
+
+        File.Delete(last);
+        File.CreateSymbolicLink(last, "step-000000001.safetensors");
+        ModelFile.Find(folder.Path).ShouldBe(steps[1], "the link leads nowhere");
+
+        File.Delete(last);
+        File.Copy(steps[0], last);
+        ModelFile.Find(folder.Path).ShouldBe(last);
+
+        using (var half = new FileStream(last, FileMode.Open)) half.SetLength(half.Length / 2);
+        ModelFile.Find(folder.Path).ShouldBe(steps[1], "the copy was not finished");
+
+        ModelFile.Save(result, model, Small);
+        ModelFile.Find(folder.Path).ShouldBe(result);
+        ModelFile.Find(steps[0]).ShouldBe(steps[0]);
     }
 
     [Fact]
@@ -98,59 +136,47 @@ public sealed class ModelFileTests : IDisposable
         Should.Throw<SafetensorsException>(() => ModelFile.Load(text)).Message.ShouldStartWith($"{text} cannot be read as safetensors: ");
     }
 
-    [Theory]
-    [InlineData("\"width\": 16", "\"width\": 15", "the width 15 must be a multiple of the number of heads 2")]
-    [InlineData("\"placement\": \"decoder\"", "\"placement\": \"sideways\"", "placement")]
-    [InlineData("\"maskTokens\"", "\"registerTokens\"", "registerTokens")]
-    public void Refuses_An_Architecture_That_It_Cannot_Build(string from, string to, string reason)
-    {
-        var file = folder.File("model.safetensors");
-        var metadata = ModelFile.Metadata(Small);
-        metadata[ModelDescription.MetadataKey].ShouldContain(from);
-        metadata[ModelDescription.MetadataKey] = metadata[ModelDescription.MetadataKey].Replace(from, to, StringComparison.Ordinal);
-        Write(file, Tensors(), metadata);
-
-        Message(file).ShouldStartWith($"{file} describes its model in a way that this version cannot build (");
-        Message(file).ShouldContain(reason);
-        Message(file).ShouldEndWith("): use the version that wrote it, or a newer one.");
-    }
-
     [Fact]
     public void Names_A_Tensor_That_Is_Missing()
     {
         var file = folder.File("model.safetensors");
-        Write(file, Tensors().Where(t => t.Name != "encoder.norm.bias"), ModelFile.Metadata(Small));
+        Write(file, SmallModel.Tensors(model).Where(t => t.Name != "encoder.norm.bias"));
         Message(file).ShouldBe($"{file} lacks the tensor encoder.norm.bias, which its model needs.");
+        Should.Throw<ModelFileException>(() => ModelFile.LoadEncoder(file)).Message
+            .ShouldBe($"{file} lacks the tensor encoder.norm.bias, which its model needs.");
     }
 
     [Fact]
     public void Names_A_Tensor_Of_Another_Shape_Or_Type()
     {
         var file = folder.File("model.safetensors");
-        Write(file, Tensors().Select(t => t.Name == "mask_tokens.weight" ? SafetensorsTensor.FromMemory(t.Name, [8, 16], new float[128]) : t), ModelFile.Metadata(Small));
-        Message(file).ShouldBe($"{file}: the tensor mask_tokens.weight is F32 (8, 16), and its model needs F32 (16, 8).");
-        var halves = MemoryMarshal.AsBytes<Half>(new Half[128]).ToArray();
-        Write(file, Tensors().Select(t => t.Name == "mask_tokens.weight" ? SafetensorsTensor.FromMemory(t.Name, SafetensorsType.F16, [16, 8], halves) : t), ModelFile.Metadata(Small));
-        Message(file).ShouldBe($"{file}: the tensor mask_tokens.weight is F16 (16, 8), and its model needs F32 (16, 8).");
+        WriteWith(SafetensorsTensor.FromMemory("mask_tokens.weight", [8, 5], new float[40]));
+        Message(file).ShouldBe($"{file}: the tensor mask_tokens.weight is [8, 5], and its model needs [5, 8].");
+        WriteWith(SafetensorsTensor.FromMemory("mask_tokens.weight", SafetensorsType.F64, [5, 8], new byte[320]));
+        Message(file).ShouldBe($"{file}: the tensor mask_tokens.weight is F64, and weights are read as F32, F16 or BF16 alone: convert it.");
+
+        void WriteWith(SafetensorsTensor tensor) => Write(file, SmallModel.Tensors(model).Select(t => t.Name == tensor.Name ? tensor : t));
     }
 
-    [Fact]
-    public void Refuses_A_Description_That_Claims_More_Than_The_File_Holds()
+    [Theory]
+    [InlineData(SafetensorsType.F32)]
+    [InlineData(SafetensorsType.F16)]
+    public void Refuses_A_Description_That_Claims_More_Than_The_File_Holds(SafetensorsType type)
     {
         var file = folder.File("huge.safetensors");
-        var huge = Small.Architecture with { Encoder = Small.Architecture.Encoder with { Width = 1 << 20, Depth = 1000 } };
-        ModelFile.Save(file, model, Small with { Architecture = huge });
+        var huge = Small with { Encoder = Small.Encoder with { Width = 1 << 20, Depth = 1000 } };
+        ModelFile.Save(file, model, huge, type);
 
-        // 1000 blocks of (4 + 2 * 4) * 2^40 values and one of 12 * 64; the file holds what the small model has.
+        // 1000 blocks of (4 + 2 * 2) * 2^40 values and one of 8 * 64; the file holds what the small model has.
         var held = model.named_parameters().Sum(p => p.parameter.numel());
         Message(file).ShouldBe(FormattableString.Invariant(
-            $"{file} claims a model of at least {1000 * 12.0 * Math.Pow(2, 40) + 12 * 64:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong."));
+            $"{file} claims a model of at least {1000 * 8.0 * Math.Pow(2, 40) + 8 * 64:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong."));
+        Should.Throw<ModelFileException>(() => ModelFile.LoadEncoder(file)).Message.ShouldStartWith(FormattableString.Invariant(
+            $"{file} claims a model of at least {1000 * 8.0 * Math.Pow(2, 40):n0} parameters"));
     }
 
     private static string Message(string path) => Should.Throw<ModelFileException>(() => ModelFile.Load(path)).Message;
 
-    private IEnumerable<SafetensorsTensor> Tensors() => ModelFile.Parameters(model).Select(p => ModelFile.ToFile(p.Name, p.Value));
-
-    private static void Write(string file, IEnumerable<SafetensorsTensor> tensors, Dictionary<string, string> metadata) =>
-        SafetensorsWriter.Write(file, [.. tensors], metadata);
+    private static void Write(string file, IEnumerable<SafetensorsTensor> tensors) =>
+        SafetensorsWriter.Write(file, [.. tensors], ModelFile.Metadata(Small));
 }
