@@ -55,7 +55,8 @@ public sealed class TrainingStep : IDisposable
     public Tensor Accumulate(Batch batch)
     {
         IReadOnlyList<Range> parts = device.type == DeviceType.CPU
-            ? BatchParts.Of(batch.Count, threads.Count, model.Options, (int)batch.Mask.Visible.shape[1])
+            ? BatchParts.Of(batch.Count, threads.Count,
+                TransformerCost.BytesKept(model.Options, (int)batch.Mask.Visible.shape[1]), model.Options.Encoder.Patches)
             : [Range.All];
         var losses = new Tensor[parts.Count];
         threads.Run(worker =>

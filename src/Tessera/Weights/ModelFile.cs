@@ -33,7 +33,7 @@ public static class ModelFile
         var file = Find(path);
         using var weights = SafetensorsFile.Open(file);
         var description = Describe(file, weights);
-        RequireClaimedBlocks(file, weights, description.Architecture);
+        RequireClaimedSize(file, weights, description.Architecture);
         var model = new MaskedAutoencoder(description.Architecture);
         try
         {
@@ -88,13 +88,12 @@ public static class ModelFile
     }
 
     /// <summary>Refuses a description that claims more than the file holds, before memory is taken on its word.</summary>
-    private static void RequireClaimedBlocks(string file, SafetensorsFile weights, MaskedAutoencoderOptions claimed)
+    private static void RequireClaimedSize(string file, SafetensorsFile weights, MaskedAutoencoderOptions claimed)
     {
-        double Block(double width) => (4.0 + 2 * claimed.Encoder.MlpRatio) * width * width;
-        var blocks = claimed.Encoder.Depth * Block(claimed.Encoder.Width) + claimed.DecoderDepth * Block(claimed.DecoderWidth);
-        var held = weights.Entries.Values.Sum(e => (double)e.Length) / sizeof(float);
-        if (blocks > held)
-            throw new ModelFileException($"{file} claims a model of at least {blocks:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong.");
+        var (parameters, held) = (TransformerCost.Parameters(claimed), weights.Entries.Values.Sum(e => e.Length) / sizeof(float));
+        // Twice, for a file that lacks a tensor, or has one in another format, is told which, and costs no more memory than this until then.
+        if (parameters > 2 * (Int128)held)
+            throw new ModelFileException($"{file} claims a model of {parameters:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong.");
     }
 
     /// <summary>What a checkpoint puts before the names of a model's tensors.</summary>
