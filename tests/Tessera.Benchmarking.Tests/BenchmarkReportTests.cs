@@ -1,10 +1,9 @@
 using System.Text.Json;
-using Tessera.Benchmarking;
 using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
 using Tessera.Weights;
 
-namespace Tessera.Tests.Benchmarking;
+namespace Tessera.Benchmarking.Tests;
 
 public sealed class BenchmarkReportTests : IDisposable
 {
