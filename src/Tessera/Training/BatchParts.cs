@@ -1,5 +1,3 @@
-using Tessera.Models;
-
 namespace Tessera.Training;
 
 /// <summary>Cuts a batch into parts that are computed one after the other, or at once on several cores.</summary>
@@ -15,13 +13,13 @@ internal static class BatchParts
     /// <summary>The parts of a batch: as many as the workers or a multiple, of equal sizes where that can be.</summary>
     /// <param name="batch">Pictures.</param>
     /// <param name="workers">How many parts are computed at once.</param>
-    /// <param name="bytesKept">About how much a picture's forward pass leaves for the backward one.</param>
-    /// <param name="tokens">Tokens of a picture.</param>
+    /// <param name="bytesKeptPerPicture">What a picture's forward pass leaves for the backward one, at least 1.</param>
+    /// <param name="tokensPerPicture">Rows that a picture adds to a matrix product, at least 1.</param>
     /// <returns>Where each part begins and ends; none is empty.</returns>
-    public static IReadOnlyList<Range> Of(int batch, int workers, long bytesKept, int tokens)
+    public static IReadOnlyList<Range> Of(int batch, int workers, long bytesKeptPerPicture, int tokensPerPicture)
     {
-        var fewest = (FewestTokens + tokens - 1) / tokens;
-        var most = Math.Max(fewest, KeptBytes / workers / bytesKept);
+        var fewest = (FewestTokens + tokensPerPicture - 1) / tokensPerPicture;
+        var most = Math.Max(fewest, KeptBytes / workers / bytesKeptPerPicture);
         var needed = (int)Math.Min(batch, (batch + most * workers - 1) / (most * workers) * workers);
         var parts = Enumerable.Range(needed, needed).FirstOrDefault(n => n % workers == 0 && batch % n == 0, needed);
         return [.. Enumerable.Range(0, parts).Select(i => Bound(i)..Bound(i + 1))];
@@ -30,20 +28,5 @@ internal static class BatchParts
     }
 
     /// <summary>How many pictures at most keep what their forward pass computed, of all workers.</summary>
-    public static long KeptPictures(long bytesKept) => KeptBytes / bytesKept;
-
-    /// <summary>About how much a picture's forward pass leaves for the backward one, in fp32.</summary>
-    internal static long BytesKept(MaskedAutoencoderOptions model, int visible)
-    {
-        var encoder = model.Encoder;
-        var extra = encoder.ClassToken ? 1 : 0;
-        var all = encoder.Patches + extra;
-        var seen = model.Placement == MaskPlacement.Encoder ? all : visible + extra;
-        return sizeof(float) * (encoder.Depth * Block(seen, encoder.Width, encoder.Heads, encoder.MlpRatio)
-            + model.DecoderDepth * Block(all, model.DecoderWidth, model.DecoderHeads, encoder.MlpRatio));
-    }
-
-    // Per token and in its width: two inputs of norms and their outputs, queries, keys and values twice, queries scaled, what attention gives;
-    // the MLP's hidden values before and after GELU. And the attention weights.
-    private static long Block(long tokens, long width, long heads, long mlpRatio) => tokens * ((12 + 2 * mlpRatio) * width + heads * tokens);
+    public static long KeptPictures(long bytesKeptPerPicture) => KeptBytes / bytesKeptPerPicture;
 }

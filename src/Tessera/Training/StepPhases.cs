@@ -7,7 +7,7 @@ namespace Tessera.Training;
 /// <param name="wait">Waits until the device has done what was asked of it, at each phase's end.</param>
 internal sealed class StepPhases(int workers, Action wait)
 {
-    private readonly double[,] seconds = new double[(int)StepPhase.Count, workers];
+    private readonly double[,] seconds = new double[Enum.GetValues<StepPhase>().Length, workers];
 
     /// <summary>The mean of the workers' seconds so far.</summary>
     public double this[StepPhase phase] => Enumerable.Range(0, workers).Average(w => seconds[(int)phase, w]);
@@ -34,7 +34,4 @@ internal enum StepPhase
 
     /// <summary>From the loss to gradients, and adding these up.</summary>
     Backward,
-
-    /// <summary>How many phases there are.</summary>
-    Count,
 }

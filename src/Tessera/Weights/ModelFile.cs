@@ -58,7 +58,7 @@ public static partial class ModelFile
         using var weights = SafetensorsFile.Open(file);
         var description = Describe(file, weights);
         var shape = description.RequireReconstruction(file);
-        RequireClaimedBlocks(file, weights, description.Encoder, shape);
+        RequireClaimedSize(file, weights, TransformerCost.Parameters(shape));
         var model = Filled(file, weights, new MaskedAutoencoder(shape), Prefix(weights), device);
         return new PretrainedModel(model, description, file);
     }
@@ -70,7 +70,7 @@ public static partial class ModelFile
         var file = Find(path);
         using var weights = SafetensorsFile.Open(file);
         var description = Describe(file, weights);
-        RequireClaimedBlocks(file, weights, description.Encoder, decoder: null);
+        RequireClaimedSize(file, weights, TransformerCost.Parameters(description.Encoder));
         var encoder = Filled(file, weights, new VisionTransformer(description.Encoder), Prefix(weights) + EncoderPrefix, device);
         return new PretrainedEncoder(encoder, description, file);
     }
@@ -139,13 +139,12 @@ public static partial class ModelFile
             : throw new ModelFileException($"{file} does not say what model it holds: its metadata lacks '{ModelDescription.MetadataKey}', so Tessera did not write it.");
 
     /// <summary>Refuses a description that claims more than the file holds, before memory is taken on its word.</summary>
-    private static void RequireClaimedBlocks(string file, SafetensorsFile weights, VisionTransformerOptions encoder, ReconstructionOptions? decoder)
+    private static void RequireClaimedSize(string file, SafetensorsFile weights, Int128 parameters)
     {
-        double Block(double width) => (4.0 + 2 * encoder.MlpRatio) * width * width;
-        var blocks = encoder.Depth * Block(encoder.Width) + (decoder?.DecoderDepth ?? 0) * Block(decoder?.DecoderWidth ?? 0);
-        var held = weights.Entries.Values.Sum(e => (double)e.Length / e.Type.ElementBytes());
-        if (blocks > held)
-            throw new ModelFileException($"{file} claims a model of at least {blocks:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong.");
+        var held = weights.Entries.Values.Sum(e => e.Length / e.Type.ElementBytes());
+        // Twice, for a file that lacks a tensor, or has one of another shape, is told which, and costs no more memory than this until then.
+        if (parameters > 2 * (Int128)held)
+            throw new ModelFileException($"{file} claims a model of {parameters:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong.");
     }
 
     internal static Dictionary<string, string> Metadata(ModelDescription description) => new()

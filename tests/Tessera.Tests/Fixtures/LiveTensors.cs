@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Tessera.Tests.Fixtures;
 
-/// <summary>Tests that count the process's live tensors run by themselves.</summary>
+/// <summary>Tests that count the process's live tensors or its memory run by themselves.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class LiveTensors
 {

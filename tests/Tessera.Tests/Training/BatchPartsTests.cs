@@ -33,40 +33,25 @@ public sealed class BatchPartsTests
         Sizes(Parts(model, batch, 2)).Distinct().ShouldHaveSingleItem();
 
     [Theory]
-    [InlineData(MaskPlacement.Encoder)]
-    [InlineData(MaskPlacement.Decoder)]
-    public void Keep_The_Memory_Of_A_Large_Batch_Bounded(MaskPlacement placement)
+    [InlineData(256, 1)]
+    [InlineData(256, 2)]
+    [InlineData(10_000, 4)]
+    public void Keep_The_Memory_Of_A_Large_Batch_Bounded(int batch, int workers)
     {
-        var options = new PretrainOptions
-        {
-            Objective = new() { Placement = placement },
-        }.ToModel();
-        foreach (var (batch, workers) in new[] { (256, 1), (256, 2), (10_000, 4) })
-        {
-            var largest = Sizes(BatchParts.Of(batch, workers, BatchParts.BytesKept(options, visible: 16), options.Encoder.Patches)).Max();
-            (largest * workers * BatchParts.BytesKept(options, visible: 16)).ShouldBeLessThanOrEqualTo(640L << 20);
-        }
+        const long bytesKept = 10 << 20; // 64 pictures of them are the 640 MiB that all workers may keep
+        var largest = Sizes(BatchParts.Of(batch, workers, bytesKept, tokensPerPicture: 64)).Max();
+        (largest * workers).ShouldBeInRange(33, 64); // and as few parts as that takes, but for making them equal
     }
 
     [Fact]
-    public void Count_What_A_Block_Keeps()
-    {
-        // One block of width 4 with one head over 2 tokens, and a decoder block alike: 2 blocks · 2 tokens · (20 · 4 + 2) values of 4 bytes.
-        var options = new MaskedAutoencoderOptions
-        {
-            Encoder = new() { ImageHeight = 4, ImageWidth = 8, PatchSize = 4, Width = 4, Depth = 1, Heads = 1, MlpRatio = 4 },
-            DecoderWidth = 4,
-            DecoderDepth = 1,
-            DecoderHeads = 1,
-        };
-        BatchParts.BytesKept(options, visible: 1).ShouldBe(2 * 2 * (20 * 4 + 2) * 4);
-    }
+    public void Have_Tokens_Enough_For_A_Matrix_Product_However_Large_A_Picture_Is() =>
+        Sizes(BatchParts.Of(12, 2, long.MaxValue, tokensPerPicture: 200)).ShouldBe([3, 3, 3, 3]);
 
     private static IReadOnlyList<Range> Parts(string model, int batch, int workers) =>
         Parts(new PretrainOptions { Encoder = new() { Model = model } }.ToModel(), batch, workers);
 
     private static IReadOnlyList<Range> Parts(MaskedAutoencoderOptions model, int batch, int workers) =>
-        BatchParts.Of(batch, workers, BatchParts.BytesKept(model, visible: 16), model.Encoder.Patches);
+        BatchParts.Of(batch, workers, TransformerCost.BytesKept(model, visible: 16), model.Encoder.Patches);
 
     private static int[] Sizes(IReadOnlyList<Range> parts) => [.. parts.Select(p => p.End.Value - p.Start.Value)];
 }

@@ -1,8 +1,7 @@
-using Tessera.Benchmarking;
 using Tessera.Imaging;
 using Tessera.Tests.Fixtures;
 
-namespace Tessera.Tests.Benchmarking;
+namespace Tessera.Benchmarking.Tests;
 
 public sealed class PictureFileTests(PackedShapes shapes) : IClassFixture<PackedShapes>
 {

@@ -1,11 +1,10 @@
-using Tessera.Benchmarking;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
 
-namespace Tessera.Tests.Benchmarking;
+namespace Tessera.Benchmarking.Tests;
 
 [Collection(LiveTensors.Name)]
 public sealed class BenchmarkTests
@@ -53,7 +52,7 @@ public sealed class BenchmarkTests
         var step = new Benchmark(options).Run(TestContext.Current.CancellationToken).Step!;
         step.ImagesPerStep.ShouldBe(16);
         step.StepsPerRound.ShouldBe(1);
-        step.FlopPerImage.ShouldBe(FlopCount.OfPretraining(options.Pretraining.ToModel(), visible: 4).Training);
+        step.FlopPerImage.ShouldBe(TransformerCost.FlopOfPretraining(options.Pretraining.ToModel(), visible: 4).Training);
         step.FlopPerSecond.Median.ShouldBe(step.ImagesPerSecond.Median * step.FlopPerImage, step.FlopPerSecond.Median * 1e-9);
         step.Peak.Rounds.ShouldBe(3); // before, between and after two rounds
         var phases = step.Breakdown;

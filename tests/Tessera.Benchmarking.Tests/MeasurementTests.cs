@@ -1,9 +1,21 @@
-using Tessera.Benchmarking;
+namespace Tessera.Benchmarking.Tests;
 
-namespace Tessera.Tests.Benchmarking;
-
-public sealed class ProcessMemoryTests
+/// <summary>Of rounds, of a step's phases, and of the process's memory.</summary>
+public sealed class MeasurementTests
 {
+    [Fact]
+    public void Takes_The_Middle_Round_And_The_Ends() => Measurement.Of([5, 1, 3]).ShouldBe(new Measurement(3, 1, 5, 3));
+
+    [Fact]
+    public void Takes_The_Mean_Of_The_Middle_Two_Of_An_Even_Number() => Measurement.Of([4, 1, 9, 2]).ShouldBe(new Measurement(3, 1, 9, 4));
+
+    [Fact]
+    public void Refuses_To_Sum_Up_Nothing() => Should.Throw<ArgumentException>(() => Measurement.Of([]));
+
+    [Fact]
+    public void Takes_The_Mean_Of_Steps_Phase_By_Phase() =>
+        ((new StepSeconds(1, 2, 3, 4, 5, 16) + new StepSeconds(3, 4, 5, 8, 7, 30)) / 2).ShouldBe(new StepSeconds(2, 3, 4, 6, 6, 23));
+
     [Fact]
     public void Reads_What_The_Kernel_Writes()
     {

@@ -1,4 +1,5 @@
 using Tessera.Imaging;
+using Tessera.Models;
 using Tessera.Runtime;
 using static TorchSharp.torch;
 
@@ -40,7 +41,7 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
         using var training = new StepUnderTest(options.Pretraining, images);
         var model = ColdStart.Age();
         var (firstStep, loss, memory) = ColdStart.Run(training, clock);
-        var peaks = Peaks(clock, device, [.. MatrixShape.OfModel(training.Model.Options, training.Masks, options.Pretraining.Training.BatchSize)]);
+        var peaks = Peaks(clock, device, TransformerCost.MatrixProducts(training.Model.Options, training.Masks.Visible, options.Pretraining.Training.BatchSize));
         if (Wants(BenchmarkParts.Machine)) report = report with { Machine = Machine(peaks, clock, device) };
         report = Training(report, images, training, peaks, clock, device, loss, folder);
         return Wants(BenchmarkParts.Step)
@@ -89,3 +90,9 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
 
     private void Begins(string doing, int round) => progress?.Report(new BenchmarkProgress(doing, round, options.Rounds));
 }
+
+/// <summary>How far a benchmark has come.</summary>
+/// <param name="Doing">What is being measured, for people.</param>
+/// <param name="Round">The round that begins, from 1.</param>
+/// <param name="Rounds">Rounds of this measurement.</param>
+public sealed record BenchmarkProgress(string Doing, int Round, int Rounds);

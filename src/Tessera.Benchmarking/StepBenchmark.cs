@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Models;
 
 namespace Tessera.Benchmarking;
 
@@ -23,7 +24,7 @@ internal sealed class StepBenchmark : IDisposable
     public StepReport Run(PeakRounds peaks, double firstLoss, Action<string, int> begins)
     {
         var images = options.Pretraining.Training.EffectiveBatch;
-        var flop = FlopCount.OfPretraining(training.Model.Options, training.Masks.Visible).Training;
+        var flop = TransformerCost.FlopOfPretraining(training.Model.Options, training.Masks.Visible).Training;
         clock.Seconds(1, Step);
         var (rates, products, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
         {
@@ -54,27 +55,28 @@ internal sealed class StepBenchmark : IDisposable
 
     private StepBreakdown Breakdown(Action<string, int> begins)
     {
-        double[][] rounds = [.. Enumerable.Range(1, options.Rounds).Select(round =>
+        StepSeconds[] rounds = [.. Enumerable.Range(1, options.Rounds).Select(round =>
         {
             begins("phases of the step", round);
-            return Phases();
+            return MeanByPhases();
         })];
-        var phases = Enumerable.Range(0, rounds[0].Length).Select(p => Measurement.Of(rounds.Select(r => r[p]))).ToArray();
-        return new StepBreakdown(phases[0], phases[1], phases[2], phases[3], phases[4], phases[5]);
+        return new StepBreakdown(Of(r => r.Waiting), Of(r => r.Augment), Of(r => r.Forward), Of(r => r.Backward), Of(r => r.Optimizer), Of(r => r.Total));
+
+        Measurement Of(Func<StepSeconds, double> phase) => Measurement.Of(rounds.Select(phase));
     }
 
-    private double[] Phases()
+    /// <summary>One round: the mean of its steps.</summary>
+    private StepSeconds MeanByPhases()
     {
         using var batches = training.Load(StepsPerRound + 1).GetEnumerator();
         training.StepByPhases(batches, clock.Wait); // the loader's thread has started
-        var sums = new double[6];
+        var sum = new StepSeconds();
         for (var i = 0; i < StepsPerRound; i++)
         {
             clock.Cancellation.ThrowIfCancellationRequested();
-            var seconds = training.StepByPhases(batches, clock.Wait);
-            for (var p = 0; p < sums.Length; p++) sums[p] += seconds[p] / StepsPerRound;
+            sum += training.StepByPhases(batches, clock.Wait);
         }
-        return sums;
+        return sum / StepsPerRound;
     }
 
     private void Step() => training.Step(() => held[taken++ % held.Length]).Dispose();

@@ -157,3 +157,19 @@ public sealed record BenchmarkReport
         yield return new(part, "share of matrix products", "share", Embedding.ShareOfPeak);
     }
 }
+
+/// <summary>One line of a report.</summary>
+/// <param name="Part">The part it belongs to, for people.</param>
+/// <param name="Name">What was measured, for people; unique in a part.</param>
+/// <param name="Unit"><c>FLOP/s</c>, <c>B/s</c>, <c>images/s</c>, <c>s</c>, <c>B</c>, <c>FLOP</c> or <c>share</c> (0 to 1).</param>
+/// <param name="Value">What it came to.</param>
+public sealed record BenchmarkFigure(string Part, string Name, string Unit, Measurement Value);
+
+/// <summary>One figure of two reports.</summary>
+/// <param name="Part">See <see cref="BenchmarkFigure.Part"/>.</param>
+/// <param name="Name">See <see cref="BenchmarkFigure.Name"/>.</param>
+/// <param name="Unit">See <see cref="BenchmarkFigure.Unit"/>.</param>
+/// <param name="Before">The saved report's median.</param>
+/// <param name="Now">This report's median.</param>
+/// <param name="Ratio">Now over before; null where before is 0.</param>
+public sealed record BenchmarkRatio(string Part, string Name, string Unit, double Before, double Now, double? Ratio);

@@ -81,8 +81,7 @@ internal sealed class StepUnderTest : IDisposable
     }
 
     /// <summary>One optimiser step, each of whose phases is waited for.</summary>
-    /// <returns>Seconds of waiting for data, augmentation, forward, backward, optimiser, and of all.</returns>
-    public double[] StepByPhases(IEnumerator<Batch> batches, Action wait)
+    public StepSeconds StepByPhases(IEnumerator<Batch> batches, Action wait)
     {
         var phases = new StepPhases(training.Workers, wait);
         var (waiting, begin) = (0.0, Stopwatch.GetTimestamp());
@@ -95,7 +94,8 @@ internal sealed class StepUnderTest : IDisposable
         }
         training.Phases = null;
         var updating = Seconds(() => { training.Update(LearningRate)?.Dispose(); wait(); });
-        return [waiting, phases[StepPhase.Augment], phases[StepPhase.Forward], phases[StepPhase.Backward], updating, Stopwatch.GetElapsedTime(begin).TotalSeconds];
+        return new StepSeconds(waiting, phases[StepPhase.Augment], phases[StepPhase.Forward], phases[StepPhase.Backward], updating,
+            Total: Stopwatch.GetElapsedTime(begin).TotalSeconds);
 
         static double Seconds(Action work)
         {
@@ -110,4 +110,14 @@ internal sealed class StepUnderTest : IDisposable
         training.Dispose();
         objective.Dispose();
     }
+}
+
+/// <summary>Where the time of optimiser steps went, phase by phase as in a <see cref="StepBreakdown"/>. Seconds.</summary>
+internal readonly record struct StepSeconds(double Waiting, double Augment, double Forward, double Backward, double Optimizer, double Total)
+{
+    public static StepSeconds operator +(StepSeconds a, StepSeconds b) => new(
+        a.Waiting + b.Waiting, a.Augment + b.Augment, a.Forward + b.Forward, a.Backward + b.Backward, a.Optimizer + b.Optimizer, a.Total + b.Total);
+
+    public static StepSeconds operator /(StepSeconds sum, int steps) => new(
+        sum.Waiting / steps, sum.Augment / steps, sum.Forward / steps, sum.Backward / steps, sum.Optimizer / steps, sum.Total / steps);
 }

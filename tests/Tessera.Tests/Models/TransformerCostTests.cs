@@ -1,9 +1,8 @@
-using Tessera.Benchmarking;
 using Tessera.Models;
 
-namespace Tessera.Tests.Benchmarking;
+namespace Tessera.Tests.Models;
 
-public sealed class FlopCountTests
+public sealed class TransformerCostTests
 {
     // ViT-Tiny/8 at 64 pixels, 16 of 64 patches visible: D = 192, 12 blocks, V = 192; decoder 128 wide, 2 blocks.
     private static readonly MaskedAutoencoderOptions Tiny = new();
@@ -22,14 +21,14 @@ public sealed class FlopCountTests
             ClassToken = true,
         };
         // torchvision's vit_b_16 states 17.564 G multiply-adds, of which the classifier, which is not part of an encoder, has 768 · 1000.
-        var multiplyAdds = FlopCount.OfEmbedding(base16) / 2;
+        var multiplyAdds = TransformerCost.FlopOfEmbedding(base16) / 2;
         ((multiplyAdds + 768_000) / 1e9).ShouldBe(17.564, 0.0005);
     }
 
     [Fact]
     public void Agrees_With_A_Count_By_Hand_With_Mask_Tokens_Before_The_Encoder()
     {
-        var flops = FlopCount.OfPretraining(Tiny, visible: 16);
+        var flops = TransformerCost.FlopOfPretraining(Tiny, visible: 16);
         flops.PatchProjection.ShouldBe(2 * 16 * 192 * 192);
         flops.Encoder.ShouldBe(2L * 12 * (64 * 12 * 36_864 + 2 * 64 * 64 * 192));
         flops.ToDecoder.ShouldBe(2 * 64 * (192 * 192 + 192 * 128));
@@ -42,7 +41,7 @@ public sealed class FlopCountTests
     [Fact]
     public void Agrees_With_A_Count_By_Hand_With_Mask_Tokens_Before_The_Decoder()
     {
-        var flops = FlopCount.OfPretraining(Tiny with { Placement = MaskPlacement.Decoder }, visible: 16);
+        var flops = TransformerCost.FlopOfPretraining(Tiny with { Placement = MaskPlacement.Decoder }, visible: 16);
         flops.PatchProjection.ShouldBe(2 * 16 * 192 * 192);
         flops.Encoder.ShouldBe(2L * 12 * (16 * 12 * 36_864 + 2 * 16 * 16 * 192)); // visible patches alone
         flops.ToDecoder.ShouldBe(2 * 16 * 192 * 128);
@@ -77,14 +76,14 @@ public sealed class FlopCountTests
             });
         var (encoded, all) = (seen + extra, patches + extra);
         var attention = options.Encoder.Depth * 2 * encoded * encoded * options.Encoder.Width + options.DecoderDepth * 2L * all * all * options.DecoderWidth;
-        FlopCount.OfPretraining(options, visible).Forward.ShouldBe(2 * (linear + attention));
+        TransformerCost.FlopOfPretraining(options, visible).Forward.ShouldBe(2 * (linear + attention));
     }
 
     [Fact]
     public void Counts_The_Prediction_Of_Every_Patch_Where_The_Loss_Looks_At_All()
     {
-        var masked = FlopCount.OfPretraining(Tiny, visible: 16).Prediction;
-        var all = FlopCount.OfPretraining(Tiny with { LossOn = LossPlaces.All }, visible: 16).Prediction;
+        var masked = TransformerCost.FlopOfPretraining(Tiny, visible: 16).Prediction;
+        var all = TransformerCost.FlopOfPretraining(Tiny with { LossOn = LossPlaces.All }, visible: 16).Prediction;
         (all * 48).ShouldBe(masked * 64);
     }
 
@@ -92,7 +91,41 @@ public sealed class FlopCountTests
     [InlineData(0)]
     [InlineData(65)]
     public void Refuses_A_Number_Of_Visible_Patches_That_Cannot_Be(int visible) =>
-        Should.Throw<ArgumentOutOfRangeException>(() => FlopCount.OfPretraining(Tiny, visible));
+        Should.Throw<ArgumentOutOfRangeException>(() => TransformerCost.FlopOfPretraining(Tiny, visible));
+
+    [Fact]
+    public void Names_The_Matrix_Products_Of_A_Models_Blocks_On_A_Whole_Batch()
+    {
+        var before = TransformerCost.MatrixProducts(Tiny, visible: 16, batch: 10).Select(p => p.ToString());
+        before.ShouldBe(["640×192×576", "640×192×768", "640×768×192", "640×128×384", "640×128×512", "640×512×128"]);
+        var seen = TransformerCost.MatrixProducts(Tiny with { Placement = MaskPlacement.Decoder }, visible: 16, batch: 10)[0];
+        (seen, seen.Flop).ShouldBe((new MatrixShape(160, 192, 576), 2L * 160 * 192 * 576));
+        var withToken = Tiny with { Encoder = Tiny.Encoder with { ClassToken = true } };
+        TransformerCost.MatrixProducts(withToken, visible: 16, batch: 10)[0].Rows.ShouldBe(650);
+    }
+
+    [Theory]
+    [InlineData(MaskPlacement.Encoder, PositionEmbedding.SinCos, false)]
+    [InlineData(MaskPlacement.Encoder, PositionEmbedding.Learned, true)]
+    [InlineData(MaskPlacement.Decoder, PositionEmbedding.SinCos, true)]
+    [InlineData(MaskPlacement.Decoder, PositionEmbedding.Learned, false)]
+    [InlineData(MaskPlacement.Decoder, PositionEmbedding.Learned, true)]
+    public void Counts_Every_Parameter_Of_A_Real_Model(MaskPlacement placement, PositionEmbedding positions, bool classToken)
+    {
+        var small = Small(placement);
+        var options = small with { Encoder = small.Encoder with { Positions = positions, ClassToken = classToken, Channels = 1 }, MaskTokens = 5 };
+        using var model = new MaskedAutoencoder(options);
+        TransformerCost.Parameters(options).ShouldBe(model.parameters().Sum(p => p.numel()));
+        TransformerCost.Parameters(options.Encoder).ShouldBe(model.Encoder.parameters().Sum(p => p.numel()));
+    }
+
+    [Fact]
+    public void Counts_Parameters_Beyond_Any_Memory()
+    {
+        var most = Tiny.Encoder with { Width = int.MaxValue, Depth = int.MaxValue, MlpRatio = int.MaxValue };
+        double width = int.MaxValue;
+        ((double)TransformerCost.Parameters(most)).ShouldBe(2 * Math.Pow(width, 4), 1e-6 * Math.Pow(width, 4));
+    }
 
     private static MaskedAutoencoderOptions Small(MaskPlacement placement) => new()
     {

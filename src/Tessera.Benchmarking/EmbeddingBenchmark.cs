@@ -1,4 +1,5 @@
 using Tessera.Imaging;
+using Tessera.Models;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
@@ -11,7 +12,7 @@ internal sealed class EmbeddingBenchmark(ImageSet images, StepUnderTest training
         using var quiet = no_grad();
         using var pixels = Pixels(Math.Min(options.Pretraining.Training.BatchSize, images.Count));
         var batch = (int)pixels.shape[0];
-        var flop = FlopCount.OfEmbedding(training.Model.Encoder.Options);
+        var flop = TransformerCost.FlopOfEmbedding(training.Model.Encoder.Options);
         var calls = clock.CallsIn(options.RoundSeconds, Embed);
         var (rates, _, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
         {

@@ -1,9 +1,8 @@
 using System.Text.Json;
-using Tessera.Benchmarking;
 using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
 
-namespace Tessera.Tests.Benchmarking;
+namespace Tessera.Benchmarking.Tests;
 
 public sealed class BenchmarkReportTests : IDisposable
 {
