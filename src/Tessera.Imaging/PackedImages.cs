@@ -100,9 +100,8 @@ public sealed unsafe partial class PackedImages : ImageSet
     /// <inheritdoc/>
     public override void Read(int index, Span<byte> planar) => Pixels(index).CopyTo(planar);
 
-    /// <summary>The picture's name in its source.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
-    public string Name(int index)
+    /// <inheritdoc/>
+    public override string Name(int index)
     {
         var ends = new ReadOnlySpan<int>(Start + header.NameEndsStart, Count);
         var begin = Checked(index) == 0 ? 0 : ends[index - 1];
