@@ -70,3 +70,27 @@ public static class DataSetFetch
             $"What {dataSet.Address} served is not {dataSet.Name}: its MD5 is {found}, not {dataSet.Md5}; it was removed, so try again or name another address.");
     }
 }
+
+/// <summary>How far fetching a data set has come.</summary>
+/// <param name="Stage">What is being done.</param>
+/// <param name="BytesDone">Of this stage.</param>
+/// <param name="BytesTotal">Of this stage; null where the server does not say.</param>
+public sealed record FetchProgress(FetchStage Stage, long BytesDone, long? BytesTotal);
+
+/// <summary>The steps of fetching a data set, in their order.</summary>
+public enum FetchStage
+{
+    /// <summary>Bytes come from the server.</summary>
+    Downloading,
+
+    /// <summary>The archive's MD5 is computed.</summary>
+    Verifying,
+
+    /// <summary>The archive's files are written.</summary>
+    Unpacking,
+}
+
+/// <summary>
+/// A data set could not be fetched: no connection, another file than expected, an archive that reaches outside its folder.
+/// </summary>
+public sealed class DataSetFetchException(string message, Exception? inner = null) : ImagingException(message, inner);

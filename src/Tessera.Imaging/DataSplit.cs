@@ -1,73 +1,125 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using System.Text;
+
 namespace Tessera.Imaging;
 
-/// <summary>Which pictures are trained on and which are held out; the two never share one.</summary>
+/// <summary>Which pictures are trained on, which one decides by, and which only the final figures are of.</summary>
+/// <remarks>
+/// <para>
+/// Each picture is drawn for itself, by a hash of its name and the seed, and so keeps its side whatever other pictures come or go. Were it drawn by
+/// its place among the others, a picture more, or one left out because it is broken, would move the rest, and a model would be evaluated on what
+/// it was trained on. The price: a share is met as closely as chance meets it, in all and in each class. <c>docs/formats.md</c> says what is hashed.
+/// </para>
+/// <para>
+/// What is chosen by a score (a checkpoint, a rate, a number of epochs) makes that score too good. So there are two sides to evaluate on:
+/// choices and the figures during training are made on <see cref="Development"/>, and <see cref="HeldOut"/> is looked at when they are made.
+/// </para>
+/// </remarks>
 /// <param name="Train">Ascending indices into a <see cref="ImageSet"/>.</param>
-/// <param name="HeldOut">Ascending indices into a <see cref="ImageSet"/>.</param>
-public sealed record DataSplit(int[] Train, int[] HeldOut)
+/// <param name="HeldOut">Ascending indices; none of them is in <paramref name="Train"/> or <paramref name="Development"/>.</param>
+/// <param name="Development">
+/// Ascending indices of the pictures to decide by. Unless they were held out as well, they are trained on, as far as a limit leaves them.
+/// </param>
+public sealed record DataSplit(int[] Train, int[] HeldOut, int[] Development)
 {
     private const int HeldOutShare = 20;
+    private const int DevelopmentShare = 10;
 
     /// <summary>
-    /// Holds out the source's own test split where it has one, else a seeded twentieth of the pictures (at least one), from each class
-    /// as much as its share. A limit keeps that many of the other pictures, drawn by the seed, equally many of each class as far
-    /// as they last.
+    /// Holds out the source's own test split where it has one, else a twentieth of the pictures. A tenth of the others is for
+    /// development. At least one picture is held out, one is for development, and one is left to train on.
     /// </summary>
     /// <param name="images">The pictures.</param>
-    /// <param name="limit">How many training pictures to keep; null, or more than there are, keeps all.</param>
-    /// <param name="seed">The split is a function of it, the labels and the order of the pictures: the same on every machine.</param>
+    /// <param name="limit">
+    /// How many training pictures to keep: equally many of each class as far as they last, so that a folder that has grown changes as few as can be.
+    /// Null, or more than there are, keeps all.
+    /// </param>
+    /// <param name="seed">The split is a function of it and of the pictures' names and labels: the same on every machine.</param>
+    /// <param name="holdOutDevelopment">Whether the development pictures are left out of the training pictures.</param>
     /// <exception cref="ArgumentException">The limit is less than 1, or the pictures were opened for the split of another seed.</exception>
-    /// <exception cref="ImageSourceException">There is one picture only, so none can be held out.</exception>
-    public static DataSplit Of(ImageSet images, int? limit, ulong seed)
+    /// <exception cref="ImageSourceException">There are too few pictures for one on each side.</exception>
+    public static DataSplit Of(ImageSet images, int? limit, ulong seed, bool holdOutDevelopment = false)
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.SplitSeed is { } own && own != seed)
             throw new ArgumentException($"The pictures were opened for the split of seed {own}, not {seed}.", nameof(seed));
-        if (images.TestStart == images.Count && images.Count < 2)
-            throw new ImageSourceException(
-                $"{images.SourceLocation} has one picture that can be read: at least two are needed, one to train on and one to hold out.");
-        return Of(images.Labels, images.TestStart, limit, seed);
-    }
-
-    internal static DataSplit Of(ReadOnlySpan<int> labels, int testStart, int? limit, ulong seed)
-    {
         if (limit < 1)
             throw new ArgumentException($"The limit is the number of training pictures to keep, at least 1, not {limit}.", nameof(limit));
-        int[] train = [.. Enumerable.Range(0, testStart)];
-        int[] heldOut = [.. Enumerable.Range(testStart, labels.Length - testStart)];
-        if (heldOut.Length == 0)
-        {
-            heldOut = Proportional(train, labels, Math.Max(1, train.Length / HeldOutShare), seed);
-            train = [.. train.Except(heldOut).Order()];
-        }
-        if (limit < train.Length)
-            train = Balanced(train, labels, limit.Value, seed);
-        return new DataSplit(train, heldOut);
+        var (remaining, heldOut) = HoldOut(images, seed);
+        var (others, development) = Draw(images, remaining, DevelopmentShare, RandomPurpose.Development, seed);
+        var train = holdOutDevelopment ? others : remaining;
+        if (train.Length == 0)
+            throw new ImageSourceException(
+                $"{images.SourceLocation} has one picture to train on: at least two are needed where those for development are held out.");
+        return new DataSplit(limit < train.Length ? Balanced(images, train, limit.Value, seed) : train, heldOut, development);
     }
 
-    /// <summary>From each class the same share: pictures are taken by (their rank in the class + ½) / the class's size.</summary>
-    private static int[] Proportional(int[] pictures, ReadOnlySpan<int> labels, int count, ulong seed) =>
-        Take(
-            Ranked(pictures, labels, RandomPurpose.HoldOut, seed).OrderBy(ranked => (ranked.Rank + 0.5) / ranked.ClassSize).ThenBy(ranked => ranked.Draw),
-            count);
-
-    /// <summary>From each class the same number: the first of each, then the second of each, and so on.</summary>
-    private static int[] Balanced(int[] pictures, ReadOnlySpan<int> labels, int count, ulong seed) =>
-        Take(Ranked(pictures, labels, RandomPurpose.Limit, seed).OrderBy(ranked => ranked.Rank).ThenBy(ranked => ranked.Draw), count);
-
-    private static int[] Take(IEnumerable<RankedPicture> order, int count) => [.. order.Take(count).Select(ranked => ranked.Index).Order()];
-
-    /// <summary>Shuffles each class: a picture's rank is its place in that order.</summary>
-    private static IEnumerable<RankedPicture> Ranked(int[] pictures, ReadOnlySpan<int> labels, RandomPurpose purpose, ulong seed)
+    private static (int[] Remaining, int[] HeldOut) HoldOut(ImageSet images, ulong seed)
     {
-        var drawn = new (int Index, int Label, ulong Draw)[pictures.Length];
-        for (var i = 0; i < pictures.Length; i++)
-            drawn[i] = (pictures[i], labels[pictures[i]], new CounterRandom(seed, purpose, 0, (uint)pictures[i]).NextUInt64());
-        return from picture in drawn
-               group picture by picture.Label into ofClass
-               let size = ofClass.Count()
-               from ranked in ofClass.OrderBy(picture => picture.Draw).ThenBy(picture => picture.Index).Index()
-               select new RankedPicture(ranked.Item.Index, ranked.Index, size, ranked.Item.Draw);
+        if (images.TestStart == 0)
+            throw ImageSourceException.NothingLeft(images.SourceLocation, "training", 0, images.Broken);
+        int[] own = [.. Enumerable.Range(0, images.TestStart)];
+        if (images.TestStart < images.Count)
+            return (own, [.. Enumerable.Range(images.TestStart, images.Count - images.TestStart)]);
+        return own.Length > 1
+            ? Draw(images, own, HeldOutShare, RandomPurpose.HoldOut, seed)
+            : throw new ImageSourceException(
+                $"{images.SourceLocation} has one picture that can be read: at least two are needed, one to train on and one to hold out.");
     }
 
-    private readonly record struct RankedPicture(int Index, int Rank, int ClassSize, ulong Draw);
+    /// <summary>
+    /// Draws each picture with a chance of 1 / <paramref name="share"/>. Where that draws none it is the one with the smallest hash, where
+    /// it draws all the one with the largest stays; the only picture is drawn.
+    /// </summary>
+    private static (int[] Others, int[] Drawn) Draw(ImageSet images, int[] pictures, int share, RandomPurpose purpose, ulong seed)
+    {
+        var hashes = Hashes(images, pictures, purpose, seed);
+        var isDrawn = Array.ConvertAll(hashes, hash => hash <= ulong.MaxValue / (ulong)share); // less than 2⁶⁴ / share
+        var count = isDrawn.Count(drawn => drawn);
+        if (count == 0)
+            isDrawn[Array.IndexOf(hashes, hashes.Min())] = true;
+        else if (count == pictures.Length && count > 1)
+            isDrawn[Array.IndexOf(hashes, hashes.Max())] = false;
+        return ([.. pictures.Where((_, place) => !isDrawn[place])], [.. pictures.Where((_, place) => isDrawn[place])]);
+    }
+
+    /// <summary>The first of each class by its hash, then the second of each, and so on; of the last round those with the smallest hashes.</summary>
+    private static int[] Balanced(ImageSet images, int[] pictures, int count, ulong seed)
+    {
+        var hashes = Hashes(images, pictures, RandomPurpose.Limit, seed);
+        var labels = images.Labels;
+        var byClass = new (int Label, ulong Hash, int Index)[pictures.Length];
+        for (var i = 0; i < byClass.Length; i++)
+            byClass[i] = (labels[pictures[i]], hashes[i], pictures[i]);
+        Array.Sort(byClass);
+        var byRound = new (int Round, ulong Hash, int Index)[byClass.Length];
+        for (var i = 0; i < byRound.Length; i++)
+        {
+            var isFirst = i == 0 || byClass[i].Label != byClass[i - 1].Label;
+            byRound[i] = (isFirst ? 0 : byRound[i - 1].Round + 1, byClass[i].Hash, byClass[i].Index);
+        }
+        Array.Sort(byRound);
+        var kept = Array.ConvertAll(byRound[..count], picture => picture.Index);
+        Array.Sort(kept);
+        return kept;
+    }
+
+    /// <summary>XxHash3, with the seed, of the purpose's number (four bytes, little-endian) and the picture's name in UTF-8.</summary>
+    private static ulong[] Hashes(ImageSet images, int[] pictures, RandomPurpose purpose, ulong seed)
+    {
+        var bytes = new byte[256];
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, (uint)purpose);
+        var hashes = new ulong[pictures.Length];
+        for (var i = 0; i < hashes.Length; i++)
+        {
+            var name = images.Name(pictures[i]);
+            var most = sizeof(uint) + Encoding.UTF8.GetMaxByteCount(name.Length);
+            if (bytes.Length < most)
+                Array.Resize(ref bytes, most);
+            var length = sizeof(uint) + Encoding.UTF8.GetBytes(name, bytes.AsSpan(sizeof(uint)));
+            hashes[i] = XxHash3.HashToUInt64(bytes.AsSpan(0, length), unchecked((long)seed));
+        }
+        return hashes;
+    }
 }

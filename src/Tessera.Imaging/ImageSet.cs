@@ -16,6 +16,10 @@ public abstract class ImageSet : IDisposable
     /// <summary>(Count): an index into <see cref="ClassNames"/>, or -1.</summary>
     public abstract ReadOnlySpan<int> Labels { get; }
 
+    /// <summary>A picture's name in its source, see <see cref="ImageEntry.Name"/>: what it is known by, whatever its index.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
+    public abstract string Name(int index);
+
     /// <summary>See <see cref="ImageSource.ClassNames"/>.</summary>
     public abstract IReadOnlyList<string> ClassNames { get; }
 

@@ -90,3 +90,34 @@ public abstract class ImageSource
     /// <exception cref="BrokenImageException">The picture cannot be read.</exception>
     public abstract ImageFacts Examine(int index);
 }
+
+/// <summary>One picture that a source has.</summary>
+/// <param name="Name">
+/// Where it lies inside the source, with <c>/</c> between folders: <c>train/n01443537/images/n01443537_0.JPEG</c>.
+/// </param>
+/// <param name="Label">Index into <see cref="ImageSource.ClassNames"/>; -1 for a picture without a label.</param>
+/// <param name="IsTest">Whether the source itself sets the picture aside for testing.</param>
+public readonly record struct ImageEntry(string Name, int Label, bool IsTest);
+
+/// <summary>What a picture is before it is resized.</summary>
+/// <param name="Width">In pixels, after any EXIF rotation.</param>
+/// <param name="Height">In pixels, after any EXIF rotation.</param>
+/// <param name="Channels">1 grey, 3 colour, 4 colour with transparency.</param>
+/// <param name="Format">The encoding by its content, not its extension: <c>JPEG</c>, <c>PNG</c>, …; <c>drawn</c> or <c>packed</c>.</param>
+public readonly record struct ImageFacts(int Width, int Height, int Channels, string Format);
+
+/// <summary>A source that cannot be used: no such folder, nothing in it, an annotation that makes no sense, every picture broken.</summary>
+public sealed class ImageSourceException(string message, Exception? inner = null) : ImagingException(message, inner)
+{
+    private const int Named = 3;
+
+    /// <summary>Every picture of one side of the split is broken, or there is none.</summary>
+    internal static ImageSourceException NothingLeft(string location, string side, int count, IReadOnlyList<BrokenImage> broken)
+    {
+        if (count == 0)
+            return new ImageSourceException($"{location} has test pictures and none to train on.");
+        var first = string.Join("; ", broken.Take(Named).Select(image => $"{image.Name} {image.Reason}"));
+        return new ImageSourceException(
+            $"Not one of the {count} {side} pictures of {location} can be read: {first}{(broken.Count > Named ? "; …" : "")}.");
+    }
+}

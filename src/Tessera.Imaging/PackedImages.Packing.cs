@@ -85,3 +85,12 @@ public sealed partial class PackedImages
         return Path.Join(Path.GetFullPath(cacheFolder), $"{readable}-{hash}-{shape.Channels}x{shape.Height}x{shape.Width}{Extension}");
     }
 }
+
+/// <summary>How far packing or inspecting has come.</summary>
+/// <param name="Done">Pictures read, broken ones among them.</param>
+/// <param name="Total">Pictures in the source.</param>
+/// <param name="Broken">Pictures left out so far.</param>
+public sealed record PackProgress(int Done, int Total, int Broken);
+
+/// <summary>A packed file could not be written: the folder is not writable, the disk is full, another process is at it.</summary>
+public sealed class PackingException(string message, Exception? inner = null) : ImagingException(message, inner);

@@ -100,9 +100,8 @@ public sealed unsafe partial class PackedImages : ImageSet
     /// <inheritdoc/>
     public override void Read(int index, Span<byte> planar) => Pixels(index).CopyTo(planar);
 
-    /// <summary>The picture's name in its source.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such picture.</exception>
-    public string Name(int index)
+    /// <inheritdoc/>
+    public override string Name(int index)
     {
         var ends = new ReadOnlySpan<int>(Start + header.NameEndsStart, Count);
         var begin = Checked(index) == 0 ? 0 : ends[index - 1];
@@ -148,3 +147,6 @@ public sealed unsafe partial class PackedImages : ImageSet
         }
     }
 }
+
+/// <summary>A packed file that cannot be used: not one at all, cut short, altered, or written by a newer version.</summary>
+public sealed class PackedFormatException(string message, Exception? inner = null) : ImagingException(message, inner);

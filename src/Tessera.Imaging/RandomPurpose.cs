@@ -32,4 +32,7 @@ public enum RandomPurpose : uint
 
     /// <summary>Which training pictures mean and deviation are measured on where not all are read.</summary>
     Statistics = 10,
+
+    /// <summary>Which pictures choices are made by.</summary>
+    Development = 11,
 }

@@ -5,8 +5,9 @@ namespace Tessera.Imaging;
 /// <summary>Pictures that are decoded each time they are read: for a source too large to pack.</summary>
 /// <remarks>
 /// Which pictures are broken shows only when they are read. A broken one's place is taken by the next sound picture in the source's order, of
-/// the same side of the split (which no limit narrows) and beginning anew after the last: a function of the source alone, so that a resumed run
-/// equals an uninterrupted one, and what is held out is never trained on.
+/// the same side of the split and beginning anew after the last: a function of the source alone, so that a resumed run equals an uninterrupted
+/// one. The sides are what is held out, what is for development (left out of training or not) and the rest, which no limit narrows: so none of
+/// them is ever seen in another's place.
 /// </remarks>
 public sealed class StreamedImages : ImageSet
 {
@@ -16,7 +17,7 @@ public sealed class StreamedImages : ImageSet
     private readonly ImageSource source;
     private readonly ulong seed;
     private readonly int[] labels;
-    private readonly bool[] isHeldOut;
+    private readonly Side[] sides;
     private readonly Lock gate = new();
     private readonly SortedDictionary<int, BrokenImage> broken = [];
     private BrokenImage[]? named; // of the broken ones, until another is met
@@ -26,19 +27,19 @@ public sealed class StreamedImages : ImageSet
         (this.source, Shape, this.seed) = (source, shape, seed);
         labels = [.. source.Entries.Select(entry => entry.Label)];
         TestStart = source.Entries.Count(entry => !entry.IsTest);
-        isHeldOut = new bool[Count];
+        sides = new Side[Count];
         var training = Measured();
         var statistics = Measure(training, progress, cancellation);
         if (Broken.Count == training.Length && training.Length < TestStart)
             statistics = Measure([.. Enumerable.Range(0, TestStart)], progress, cancellation);
         if (Broken.Count == TestStart)
-            throw NothingLeft("training", TestStart);
+            throw NothingLeft(Side.Training, TestStart);
         (Mean, StandardDeviation) = (statistics.Mean(), statistics.StandardDeviation());
 
         var split = DataSplit.Of(this, limit: null, seed);
-        foreach (var index in split.HeldOut) isHeldOut[index] = true;
-        RequireSound(split.Train, "training");
-        RequireSound(split.HeldOut, "held-out");
+        foreach (var index in split.HeldOut) sides[index] = Side.HeldOut;
+        foreach (var index in split.Development) sides[index] = Side.Development;
+        foreach (var side in Enum.GetValues<Side>()) RequireSound(side);
     }
 
     /// <inheritdoc/>
@@ -52,6 +53,9 @@ public sealed class StreamedImages : ImageSet
 
     /// <inheritdoc/>
     public override ReadOnlySpan<int> Labels => labels;
+
+    /// <inheritdoc/>
+    public override string Name(int index) => source.Entries[Checked(index)].Name;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassNames => source.ClassNames;
@@ -91,7 +95,7 @@ public sealed class StreamedImages : ImageSet
     /// <param name="seed">That of the <see cref="DataSplit"/>; it also draws the pictures that are measured.</param>
     /// <param name="progress">Told as pictures are measured, from several threads, one at a time.</param>
     /// <param name="cancellation">Stops measuring.</param>
-    /// <exception cref="ImageSourceException">There is no such source, or not one picture can be read to train on, or to hold out.</exception>
+    /// <exception cref="ImageSourceException">There is no such source, or not one picture of a side of the split can be read.</exception>
     /// <exception cref="PackedFormatException">The source is a packed file that cannot be used.</exception>
     public static ImageSet Open(
         string source, ImageShape shape, ulong seed, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
@@ -118,18 +122,20 @@ public sealed class StreamedImages : ImageSet
     /// <inheritdoc/>
     public override void Read(int index, Span<byte> planar)
     {
-        if ((uint)index >= (uint)Count)
-            throw new ArgumentOutOfRangeException(nameof(index), $"{SourceLocation} has {Count} pictures; there is no number {index}.");
+        var side = sides[Checked(index)];
         for (var i = 0; i < Count; i++)
         {
             var picture = (int)(((long)index + i) % Count);
-            if (isHeldOut[picture] == isHeldOut[index] && TryRead(picture, planar)) return;
+            if (sides[picture] == side && TryRead(picture, planar)) return;
         }
-        throw NothingLeft(isHeldOut[index] ? "held-out" : "training", isHeldOut.Count(held => held == isHeldOut[index]));
+        throw NothingLeft(side, sides.Count(other => other == side));
     }
 
     /// <inheritdoc/>
     public override void Dispose() => (source as IDisposable)?.Dispose();
+
+    private int Checked(int index) => (uint)index < (uint)Count ? index
+        : throw new ArgumentOutOfRangeException(nameof(index), $"{SourceLocation} has {Count} pictures; there is no number {index}.");
 
     private bool TryRead(int index, Span<byte> planar)
     {
@@ -179,11 +185,21 @@ public sealed class StreamedImages : ImageSet
         return all;
     }
 
-    private void RequireSound(int[] side, string name)
+    private void RequireSound(Side side)
     {
         var pixels = new byte[Shape.Pixels];
-        if (!side.Any(index => TryRead(index, pixels))) throw NothingLeft(name, side.Length);
+        int[] pictures = [.. Enumerable.Range(0, Count).Where(index => sides[index] == side)];
+        // The only picture to train on is for development too: then no other is left.
+        if (pictures.Length > 0 && !pictures.Any(index => TryRead(index, pixels))) throw NothingLeft(side, pictures.Length);
     }
 
-    private ImageSourceException NothingLeft(string side, int count) => ImageSourceException.NothingLeft(SourceLocation, side, count, Broken);
+    private ImageSourceException NothingLeft(Side side, int count) => ImageSourceException.NothingLeft(
+        SourceLocation, side switch { Side.HeldOut => "held-out", Side.Development => "development", _ => "training" }, count, Broken);
+
+    private enum Side : byte
+    {
+        Training,
+        Development,
+        HeldOut,
+    }
 }

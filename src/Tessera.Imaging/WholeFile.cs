@@ -5,8 +5,8 @@ namespace Tessera.Imaging;
 /// <summary>Writes a file beside its place and renames it over: a reader meets the old file or the new one, never half of one.</summary>
 /// <remarks>
 /// Its bytes are on the disk before it is renamed, and the name is too when a call returns, so that a power cut leaves either file whole.
-/// What was written so far is removed where writing fails; a kill leaves <c>FILE.partial</c>, which the next writing replaces.
-/// While one writes a file, another is refused.
+/// What was written so far is removed where writing fails; a kill leaves <c>FILE.partial</c>, which the next writing replaces. Of two that write
+/// the same file at once, the second is refused.
 /// </remarks>
 internal static class WholeFile
 {
@@ -14,22 +14,26 @@ internal static class WholeFile
 
     /// <summary>Writes a file.</summary>
     /// <param name="file">Its place; the folder exists.</param>
-    /// <param name="write">Writes its bytes.</param>
+    /// <param name="write">Writes its bytes; may read them again.</param>
     /// <param name="size">Its size in bytes where that is known, so that a full disk is noticed before work is done; else 0.</param>
+    /// <param name="lasts">
+    /// False for what is large, checked whenever it is read and made anew where it is not whole: then nobody waits for the disk, and after a power cut
+    /// part of the file may be missing.
+    /// </param>
     /// <exception cref="IOException">It cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
-    public static void Write(string file, Action<FileStream> write, long size = 0)
+    public static void Write(string file, Action<FileStream> write, long size = 0, bool lasts = true)
     {
         var partial = file + Ending;
         var created = false;
         try
         {
-            var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.None, PreallocationSize = size };
+            var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Share = FileShare.None, PreallocationSize = size };
             using (var stream = new FileStream(partial, options))
             {
                 created = true;
                 write(stream);
-                stream.Flush(flushToDisk: true);
+                stream.Flush(flushToDisk: lasts);
             }
             File.Move(partial, file, overwrite: true);
         }
@@ -38,15 +42,15 @@ internal static class WholeFile
             if (created) Remove(partial);
             throw;
         }
-        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+        if (lasts) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
     }
 
     /// <summary>Writes bytes.</summary>
-    /// <inheritdoc cref="Write(string, Action{FileStream}, long)"/>
+    /// <inheritdoc cref="Write(string, Action{FileStream}, long, bool)"/>
     public static void Write(string file, byte[] content) => Write(file, stream => stream.Write(content), content.Length);
 
     /// <summary>Writes text in UTF-8.</summary>
-    /// <inheritdoc cref="Write(string, Action{FileStream}, long)"/>
+    /// <inheritdoc cref="Write(string, Action{FileStream}, long, bool)"/>
     public static void Write(string file, string text) => Write(file, System.Text.Encoding.UTF8.GetBytes(text));
 
     /// <summary>Makes the names in a folder last through a power cut, where the system has a call for that.</summary>

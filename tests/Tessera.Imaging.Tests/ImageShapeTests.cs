@@ -11,4 +11,12 @@ public class ImageShapeTests
 
     [Fact]
     public void Counts_Its_Bytes() => new ImageShape(3, 4096, 4096).Pixels.ShouldBe(50_331_648);
+
+    [Fact]
+    public void Is_Told_In_The_Order_In_Which_It_Is_Stored()
+    {
+        var (channels, height, width) = new ImageShape(1, 20, 30);
+        (channels, height, width).ShouldBe((1, 20, 30));
+        new ImageShape(1, 20, 30).ToString().ShouldBe("1×20×30");
+    }
 }

@@ -96,6 +96,8 @@ public class ImageSourceTests
 
     [Theory]
     [InlineData("val")]
+    [InlineData("valid")]
+    [InlineData("validation")]
     [InlineData("test")]
     public void Takes_Class_Folders_Below_Train_And_A_Test_Split_Beside_It(string split)
     {
@@ -108,6 +110,59 @@ public class ImageSourceTests
 
         source.Kind.ShouldBe("one folder per class");
         source.Entries.ShouldBe([new("train/cat/b.png", 0, false), new("train/dog/a.png", 1, false), new($"{split}/dog/c.png", 1, true)]);
+    }
+
+    [Theory]
+    [InlineData("train")]
+    [InlineData("test")]
+    [InlineData("Val")]
+    public void A_Split_Name_Among_Class_Folders_Is_A_Class(string name)
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var one in new[] { "car", "dog", name }) folder.AddPicture($"{one}/a.png");
+
+        var source = ImageSource.Open(folder.Path);
+
+        source.ClassNames.ShouldBe(new[] { "car", "dog", name }.Order(StringComparer.Ordinal));
+        source.Entries.ShouldAllBe(entry => !entry.IsTest);
+        source.Entries.Select(entry => entry.Name).ShouldBe(source.ClassNames.Select(one => $"{one}/a.png"));
+    }
+
+    [Fact]
+    public void Class_Folders_Of_Train_And_Test_With_Pictures_In_A_Folder_Called_Images_Are_No_Tiny_ImageNet()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { "boat", "train" }) folder.AddPicture($"{name}/steam/images/a.png");
+        ImageSource.Open(folder.Path).ClassNames.ShouldBe(["boat", "train"]);
+    }
+
+    [Fact]
+    public void Folders_Without_Visible_Pictures_Leave_Train_And_Validation_What_They_Are()
+    {
+        using var folder = new TemporaryFolder();
+        folder.AddPicture("Train/dog/a.png");
+        folder.AddPicture("VALIDATION/dog/b.png");
+        folder.AddPicture("test/c.png");
+        folder.AddPicture(".cache/d.png");
+        folder.AddPicture("papers/.e.png");
+        folder.Write("annotations/dog/labels.txt", "no picture");
+
+        var source = ImageSource.Open(folder.Path);
+
+        source.ClassNames.ShouldBe(["dog"]);
+        source.Entries.ShouldBe([new("Train/dog/a.png", 0, false), new("VALIDATION/dog/b.png", 0, true)]); // test beside it is left alone
+    }
+
+    [Fact]
+    public void Refuses_Two_Folders_That_Are_Both_The_Training_Split()
+    {
+        using var folder = new TemporaryFolder();
+        folder.AddPicture("train/dog/a.png");
+        if (Directory.Exists(folder["TRAIN"])) return; // this disk tells no case apart
+        Directory.CreateDirectory(folder["Train"]);
+        ImageSource.Open(folder.Path).ClassNames.ShouldBe(["dog"]); // of the two, one holds pictures
+        folder.AddPicture("Train/cat/b.png");
+        Refusal(folder.Path).ShouldBe($"{folder.Path} has two folders for one split, Train and train: rename or merge them.");
     }
 
     [Fact]

@@ -23,7 +23,7 @@ public class PackedImagesTests
         images.Labels.ToArray().ShouldBe(source.Entries.Select(entry => entry.Label));
         Enumerable.Range(0, 9).Select(images.Name).ShouldBe(source.Entries.Select(entry => entry.Name));
         images.Broken.ShouldBeEmpty();
-        File.Exists(folder["out/packed.tessera.part"]).ShouldBeFalse();
+        File.Exists(folder["out/packed.tessera.partial"]).ShouldBeFalse();
     }
 
     [Fact]
@@ -221,9 +221,9 @@ public class PackedImagesTests
     public void Two_Writers_Do_Not_Mix()
     {
         using var folder = new TemporaryFolder();
-        using var other = new FileStream(folder["packed.tessera.part"], FileMode.Create, FileAccess.Write, FileShare.None);
+        using var other = new FileStream(folder["packed.tessera.partial"], FileMode.Create, FileAccess.Write, FileShare.None);
         Should.Throw<PackingException>(() => Packed.Pack(ImageSource.Open("shapes:12"), PictureFolders.Small, folder["packed.tessera"]));
-        File.Exists(folder["packed.tessera.part"]).ShouldBeTrue();
+        File.Exists(folder["packed.tessera.partial"]).ShouldBeTrue();
     }
 
     [Fact]

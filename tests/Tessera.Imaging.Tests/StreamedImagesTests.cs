@@ -18,6 +18,7 @@ public class StreamedImagesTests
         (streamed.SourceKind, streamed.SourceLocation, streamed.Fingerprint).ShouldBe((packed.SourceKind, packed.SourceLocation, packed.Fingerprint));
         streamed.ClassNames.ShouldBe(packed.ClassNames);
         streamed.Labels.ToArray().ShouldBe(packed.Labels.ToArray());
+        Enumerable.Range(0, packed.Count).Select(streamed.Name).ShouldBe(Enumerable.Range(0, packed.Count).Select(packed.Name));
         streamed.Mean.ShouldBe(packed.Mean); // exactly: sums are whole numbers
         streamed.StandardDeviation.ShouldBe(packed.StandardDeviation);
         streamed.Broken.ShouldBeEmpty();
@@ -47,18 +48,28 @@ public class StreamedImagesTests
     [Fact]
     public void The_Next_Sound_Picture_Of_The_Same_Side_Stands_In_For_A_Broken_One()
     {
-        var split = DataSplit.Of(new int[100], 100, null, Seed);
-        var beforeHeldOut = split.Train.First(index => split.HeldOut.Contains(index + 1)); // whose neighbour must not be trained on
-        int[] torn = [beforeHeldOut, split.Train[^1], split.HeldOut[0], split.HeldOut[^1]];
+        const int count = 256; // each of a shade of its own
+        var split = Split(count);
+        int[] torn = [.. new[] { split.Train, split.HeldOut, split.Development }.SelectMany(TornOf)];
 
-        using var images = Stream(new NumberedPictures(100, isBroken: torn.Contains));
+        using var images = Stream(new NumberedPictures(count, isBroken: torn.Contains));
 
-        Pixels(images, beforeHeldOut)[0].ShouldBe((byte)split.Train.First(index => index > beforeHeldOut));
-        Pixels(images, split.Train[^1])[0].ShouldBe((byte)split.Train.First(index => !torn.Contains(index)));
-        Pixels(images, split.HeldOut[0])[0].ShouldBe((byte)split.HeldOut[1]);
-        Pixels(images, split.HeldOut[^1])[0].ShouldBe((byte)split.HeldOut[1]);
+        foreach (var side in new[] { split.Train, split.HeldOut, split.Development })
+        {
+            int[] sound = [.. side.Except(torn)];
+            foreach (var index in torn.Intersect(side))
+                Pixels(images, index)[0].ShouldBe((byte)sound.Append(sound[0] + count).First(other => other > index)); // after the last the first again
+        }
         images.Broken.ShouldBe(torn.Order().Select(index => new BrokenImage($"{index}", "is torn")));
-        DataSplit.Of(images, null, Seed).Train.ShouldBe(split.Train);
+        var again = DataSplit.Of(images, null, Seed, holdOutDevelopment: true);
+        (again.Train.Length, again.HeldOut.Length, again.Development.Length).ShouldBe((split.Train.Length, split.HeldOut.Length, split.Development.Length));
+        again.Train.ShouldBe(split.Train);
+
+        // One between sound ones of its side, two in a row, the last; and whose neighbour is of another side.
+        IEnumerable<int> TornOf(int[] side) => new[]
+        {
+            side[1], side[3], side[4], side[^1], side.First(index => !side.Contains(index + 1)),
+        }.Distinct();
     }
 
     [Fact]
@@ -86,18 +97,33 @@ public class StreamedImagesTests
         Should.Throw<ImageSourceException>(() => Stream(new NumberedPictures(training, test, broken.Contains))).Message.ShouldBe(message);
     }
 
+    [Theory]
+    [InlineData("training")]
+    [InlineData("held-out")]
+    [InlineData("development")]
+    public void Lets_No_Side_Stand_In_For_Another(string side)
+    {
+        var split = Split(60);
+        var torn = side switch { "training" => split.Train, "held-out" => split.HeldOut, _ => split.Development };
+        Should.Throw<ImageSourceException>(() => Stream(new NumberedPictures(60, isBroken: torn.Contains))).Message
+            .ShouldStartWith($"Not one of the {torn.Length} {side} pictures of numbers can be read: {torn[0]} is torn");
+    }
+
     [Fact]
     public void Looks_At_All_Where_The_Whole_Subset_Is_Broken()
     {
         var recording = new NumberedPictures(2100, 1);
         Stream(recording).Dispose();
-        var sound = Enumerable.Range(0, 2100).First(index => !recording.WereRead.Take(2000).Contains(index));
+        int[] unmeasured = [.. Enumerable.Range(0, 2100).Except(recording.WereRead.Take(2000))];
+        var split = Split(2100, 1);
+        int[] sound = [split.Train.Intersect(unmeasured).First(), split.Development.Intersect(unmeasured).First()];
 
-        using var images = Stream(new NumberedPictures(2100, 1, index => index < 2100 && index != sound));
+        using var images = Stream(new NumberedPictures(2100, 1, index => index < 2100 && !sound.Contains(index)));
 
-        images.Mean.ShouldBe(Enumerable.Repeat((byte)sound / 255.0, 3));
-        images.Broken.Count.ShouldBe(2099);
-        Pixels(images, 0)[0].ShouldBe((byte)sound);
+        images.Mean.ShouldAllBe(mean => Math.Abs(mean - sound.Average(index => (byte)index) / 255) < 1e-12);
+        images.Broken.Count.ShouldBe(2098);
+        Pixels(images, split.Train[0])[0].ShouldBe((byte)sound[0]);
+        Pixels(images, split.Development[0])[0].ShouldBe((byte)sound[1]);
     }
 
     [Fact]
@@ -125,6 +151,7 @@ public class StreamedImagesTests
             .ShouldStartWith("The pictures were opened for the split of seed 3, not 4.");
         Should.Throw<ArgumentOutOfRangeException>(() => Pixels(images, 10)).Message.ShouldStartWith("numbers has 10 pictures; there is no number 10.");
         Should.Throw<ArgumentOutOfRangeException>(() => Pixels(images, -1));
+        Should.Throw<ArgumentOutOfRangeException>(() => images.Name(10));
     }
 
     [Fact]
@@ -136,6 +163,10 @@ public class StreamedImagesTests
             StreamedImages.Open(source, PictureFolders.Small, Seed, new Recorder<PackProgress>(_ => cancellation.Cancel()), cancellation.Token));
         source.WereRead.Count.ShouldBeLessThan(2000);
     }
+
+    /// <summary>Of sound pictures, development held out: the sides as they are told apart.</summary>
+    private static DataSplit Split(int training, int test = 0) => DataSplit.Of(
+        new NamedImages([.. Enumerable.Range(0, training + test).Select(index => $"{index}")], testStart: training), null, Seed, holdOutDevelopment: true);
 
     private static ImageSet Open(string source, ImageShape shape) =>
         StreamedImages.Open(source, shape, Seed, cancellation: TestContext.Current.CancellationToken);

@@ -29,11 +29,11 @@ internal static class Numbers
 
     public static long[] Longs(this Tensor tensor) => tensor.contiguous().data<long>().ToArray();
 
-    public static void ShouldBeNear(this Tensor actual, Tensor expected, double tolerance = 1e-5)
+    public static void ShouldBeNear(this Tensor actual, Tensor expected, double tolerance = 1e-5, string? name = null)
     {
         actual.shape.ShouldBe(expected.shape);
         var difference = (actual.detach().to(ScalarType.Float64) - expected.detach().to(ScalarType.Float64)).abs().max().item<double>();
-        difference.ShouldBeLessThanOrEqualTo(tolerance);
+        difference.ShouldBeLessThanOrEqualTo(tolerance, name);
     }
 
     public static void ShouldEqual(this Tensor actual, Tensor expected)

@@ -2,13 +2,17 @@ namespace Tessera.Imaging.Folders;
 
 /// <summary>Recognises how a folder of pictures is laid out.</summary>
 /// <remarks>
-/// In this order: Tiny-ImageNet's layout; a <c>train</c> folder, with <c>val</c>, <c>valid</c> or <c>test</c> beside it as the
-/// test split where there is one; pictures directly in the folder, which makes it flat (folders below it are read too,
-/// their names mean nothing); else one folder per class. A folder that holds one folder and nothing else is looked through.
+/// In this order: Tiny-ImageNet's layout; a <c>train</c> folder, with <c>val</c>, <c>valid</c>, <c>validation</c> or <c>test</c> (the first of them that
+/// holds pictures) beside it as the test split where there is one; pictures directly in the folder, which makes it flat (folders below it are read
+/// too, their names mean nothing); else one folder per class. A folder that holds one folder and nothing else is looked through.
+/// <c>train</c> is a split only where every folder beside it that holds pictures is called like a split, in whatever case: among <c>car</c> and
+/// <c>dog</c> it is a class, and no class is passed over for the name of another.
 /// </remarks>
 internal static class FolderLayouts
 {
-    private static readonly string[] TestFolders = ["val", "valid", "test"];
+    private const string TrainingFolder = "train";
+
+    private static readonly string[] TestFolders = ["val", "valid", "validation", "test"];
 
     /// <exception cref="ImageSourceException">The folder may not be read, makes no sense, or holds no pictures.</exception>
     public static FolderSource Open(string folder)
@@ -30,20 +34,37 @@ internal static class FolderLayouts
 
     private static FolderContents Recognise(string root)
     {
-        var train = Path.Join(root, "train");
-        if (Directory.Exists(train))
+        if (TinyImageNetLayout.IsListed(root))
+            return TinyImageNetLayout.Read(root);
+        var folders = PictureFolder.Subfolders(root);
+        var classes = folders.FindAll(folder => !IsSplit(folder));
+        if (folders.Find(folder => IsCalled(folder, TrainingFolder)) is { } train && !classes.Exists(PictureFolder.HoldsPictures))
         {
             if (TinyImageNetLayout.Matches(root))
                 return TinyImageNetLayout.Read(root);
-            var test = TestFolders.Select(name => Path.Join(root, name)).FirstOrDefault(HoldsPictures);
-            return ClassesOrFlat(root, train, test);
+            var splits = folders.FindAll(PictureFolder.HoldsPictures);
+            var test = TestFolders.Select(name => Split(root, splits, name)).FirstOrDefault(found => found is not null);
+            return ClassesOrFlat(root, Split(root, splits, TrainingFolder) ?? train, test);
         }
 
         var pictures = PictureFolder.Pictures(root, root, recurse: false);
-        if (pictures.Count == 0 && PictureFolder.Subfolders(root) is [var only])
+        if (pictures.Count == 0 && folders is [var only])
             return Recognise(only);
         return ClassesOrFlat(root, root, test: null);
     }
+
+    private static bool IsSplit(string folder) => IsCalled(folder, TrainingFolder) || TestFolders.Any(name => IsCalled(folder, name));
+
+    private static bool IsCalled(string folder, string name) => name.Equals(Path.GetFileName(folder), StringComparison.OrdinalIgnoreCase);
+
+    private static string? Split(string root, List<string> folders, string name) =>
+        folders.FindAll(folder => IsCalled(folder, name)) switch
+        {
+            [] => null,
+            [var only] => only,
+            [var first, var second, ..] => throw new ImageSourceException(
+                $"{root} has two folders for one split, {Path.GetFileName(first)} and {Path.GetFileName(second)}: rename or merge them."),
+        };
 
     private static FolderContents ClassesOrFlat(string root, string training, string? test)
     {
@@ -92,6 +113,4 @@ internal static class FolderLayouts
             throw new ImageSourceException(
                 $"{Path.Join(contents.Root, stray.Name)} lies outside the class folders of {test}: move it into one, or away.");
     }
-
-    private static bool HoldsPictures(string folder) => Directory.Exists(folder) && PictureFolder.Pictures(folder, folder, recurse: true).Count > 0;
 }

@@ -32,19 +32,15 @@ internal static class PictureFolder
     /// <param name="recurse">Whether to go down.</param>
     public static List<FoundPicture> Pictures(string root, string folder, bool recurse)
     {
-        var options = new EnumerationOptions { RecurseSubdirectories = recurse, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false };
         var prefix = Path.GetRelativePath(root, folder) is var relative and not "." ? relative.Replace('\\', '/') + "/" : "";
         var start = Path.GetFullPath(folder);
-        var found = new FileSystemEnumerable<FoundPicture>(start, (ref FileSystemEntry entry) => Found(ref entry, start, prefix), options)
-        {
-            ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory && IsPicture(entry.FileName),
-            ShouldRecursePredicate = (ref FileSystemEntry entry) =>
-                !entry.FileName.StartsWith('.') && !entry.Attributes.HasFlag(FileAttributes.ReparsePoint),
-        };
-        var pictures = found.ToList();
+        var pictures = Enumerate(start, recurse, (ref FileSystemEntry entry) => Found(ref entry, start, prefix)).ToList();
         pictures.Sort((first, second) => string.CompareOrdinal(first.Name, second.Name));
         return pictures;
     }
+
+    /// <summary>Whether there is a picture in a folder or below it; looks no further than the first.</summary>
+    public static bool HoldsPictures(string folder) => Enumerate(folder, recurse: true, (ref FileSystemEntry _) => true).Any();
 
     /// <summary>Full paths of the visible folders directly inside.</summary>
     public static List<string> Subfolders(string folder)
@@ -52,6 +48,17 @@ internal static class PictureFolder
         var folders = Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).ToList();
         folders.Sort(string.CompareOrdinal);
         return folders;
+    }
+
+    private static FileSystemEnumerable<T> Enumerate<T>(string folder, bool recurse, FileSystemEnumerable<T>.FindTransform transform)
+    {
+        var options = new EnumerationOptions { RecurseSubdirectories = recurse, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false };
+        return new FileSystemEnumerable<T>(folder, transform, options)
+        {
+            ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory && IsPicture(entry.FileName),
+            ShouldRecursePredicate = (ref FileSystemEntry entry) =>
+                !entry.FileName.StartsWith('.') && !entry.Attributes.HasFlag(FileAttributes.ReparsePoint),
+        };
     }
 
     private static FoundPicture Found(ref FileSystemEntry entry, string start, string prefix)
@@ -63,3 +70,9 @@ internal static class PictureFolder
         return new FoundPicture(name, entry.Length, entry.LastWriteTimeUtc.UtcTicks);
     }
 }
+
+/// <summary>A picture's file as a folder lists it.</summary>
+/// <param name="Name">The path inside the source, with <c>/</c> between folders.</param>
+/// <param name="Size">In bytes.</param>
+/// <param name="Modified">UTC ticks of the last change.</param>
+internal readonly record struct FoundPicture(string Name, long Size, long Modified);

@@ -7,14 +7,18 @@ namespace Tessera.Imaging.Folders;
 /// <remarks>val is the test split; <c>test/</c> has no labels and is left alone.</remarks>
 internal static class TinyImageNetLayout
 {
+    /// <summary>Whether one of its lists lies beside <c>train</c>: then it is this layout, whatever other folders there are.</summary>
+    public static bool IsListed(string root) =>
+        Directory.Exists(Train(root)) && (File.Exists(Annotations(root)) || File.Exists(WordNetIdentifiers(root)));
+
+    /// <summary>Whether <c>train</c>, known to be a split, has the folders of this layout, though its lists are lost.</summary>
     public static bool Matches(string root) =>
-        File.Exists(Annotations(root)) || File.Exists(WordNetIdentifiers(root))
-        || PictureFolder.Subfolders(Path.Join(root, "train")).Any(folder => Directory.Exists(Path.Join(folder, "images")));
+        Directory.Exists(Train(root)) && PictureFolder.Subfolders(Train(root)).Any(folder => Directory.Exists(Path.Join(folder, "images")));
 
     public static FolderContents Read(string root)
     {
         var contents = new FolderContents("Tiny-ImageNet layout", root);
-        var train = Path.Join(root, "train");
+        var train = Train(root);
         var names = ReadClassNames(root, train);
         contents.SetClasses(names, ReadTitles(root, names));
         var labels = names.Index().ToDictionary(pair => pair.Item, pair => pair.Index);
@@ -106,6 +110,8 @@ internal static class TinyImageNetLayout
         }
         return labelOf;
     }
+
+    private static string Train(string root) => Path.Join(root, "train");
 
     private static string Annotations(string root) => Path.Join(root, "val", "val_annotations.txt");
 

@@ -4,41 +4,28 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Tessera.Imaging.Packing;
 
-/// <summary>Writes a packed file beside its final name and renames it when it is whole.</summary>
+/// <summary>Writes a packed file of a source.</summary>
 internal static class PackedWriter
 {
-    private const string PartialExtension = ".part";
-
     /// <exception cref="ImageSourceException">No training picture can be read.</exception>
     /// <exception cref="PackingException">The file cannot be written.</exception>
     public static void Write(ImageSource source, ImageShape shape, string file, IProgress<PackProgress>? progress, CancellationToken cancellation)
     {
-        var partial = file + PartialExtension;
         var pixelBytes = PackedHeader.PixelsStart + (long)source.Entries.Count * shape.Pixels;
-        SafeFileHandle? handle = null;
         try
         {
             var folder = Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             RequireRoom(folder, file, pixelBytes);
-            // The space is taken now: a disk that is too small is found before an hour of decoding, not after. One writer at a time.
-            handle = File.OpenHandle(partial, FileMode.Create, FileAccess.ReadWrite, FileShare.None, preallocationSize: pixelBytes);
-            WriteParts(source, shape, handle, progress, cancellation);
-            handle.Dispose();
-            // No flush to the disk: a power cut may leave a file whose checksum fails, and that is packed again.
-            File.Move(partial, file, overwrite: true);
+            // The space is taken before the first picture is decoded, not found missing an hour later. A file that a power cut spoilt fails its
+            // checksums, and is packed again: no wait for the disk.
+            WholeFile.Write(file, stream => WriteParts(source, shape, stream.SafeFileHandle, progress, cancellation), pixelBytes, lasts: false);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            Remove(handle, partial);
             throw new PackingException(
                 $"{file} cannot be written ({error.Message.TrimEnd('.')}): "
                 + $"choose a folder that is writable, in no other program's use, and has {Megabytes(pixelBytes)} to spare.",
                 error);
-        }
-        catch
-        {
-            Remove(handle, partial);
-            throw;
         }
     }
 
@@ -99,14 +86,6 @@ internal static class PackedWriter
         if (free < needed)
             throw new PackingException(
                 $"{file} takes {Megabytes(needed)} and its disk has {Megabytes(free)} left: free some, or choose another folder.");
-    }
-
-    private static void Remove(SafeFileHandle? handle, string partial)
-    {
-        if (handle is null)
-            return; // never opened: what lies there is another process's
-        handle.Dispose();
-        File.Delete(partial);
     }
 
     private static string Megabytes(long bytes) => $"{bytes / 1e6:N1} MB";

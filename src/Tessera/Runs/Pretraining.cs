@@ -72,7 +72,7 @@ public sealed class Pretraining : IDisposable
     public static DataSplit CheckedSplit(PretrainOptions options, ImageSet images)
     {
         options.Validate();
-        var split = DataSplit.Of(images, options.Data.Limit, options.Seed);
+        var split = DataSplit.Of(images, options.Data.Limit, options.Seed, options.Data.HoldOutDevelopment);
         var faults = new List<OptionFault>();
         var (shape, wanted) = (images.Shape, options.Data.Shape);
         if (shape != wanted)

@@ -88,16 +88,6 @@ public sealed class AdamW : IDisposable
         }
     }
 
-    /// <summary>Adds terms to sums, those of a share of the parameters.</summary>
-    internal void Add(Tensor[] sums, Tensor[] terms, int share)
-    {
-        using var quiet = no_grad();
-        foreach (var group in groups)
-        {
-            if (group.Share == share) TensorLists.Add(group.Of(sums), group.Of(terms));
-        }
-    }
-
     /// <summary>Frees the optimiser's tensors; the parameters stay.</summary>
     public void Dispose() => groups.ForEach(g => g.Dispose());
 

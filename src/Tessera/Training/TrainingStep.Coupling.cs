@@ -9,6 +9,7 @@ namespace Tessera.Training;
 public sealed partial class TrainingStep
 {
     private readonly List<CoupledPart> waiting = []; // of the batches so far, in their order
+    private Tensor[]? projections; // the projector's gradients
 
     /// <summary>Computes the parts of a batch as far as their embeddings.</summary>
     private void EmbedParts(Batch batch, IReadOnlyList<Range> ranges, Tensor[] losses)
@@ -51,8 +52,8 @@ public sealed partial class TrainingStep
         using var scope = NewDisposeScope();
         var all = cat([.. waiting.Select(p => p.Embeddings.detach().to(ScalarType.Float32))], dim: 0).requires_grad_(); // (B, K)
         var loss = objective.Couple(all);
-        var gradients = autograd.grad([loss], [all, .. Optimizer.Parameters], allow_unused: true).ToArray();
-        sums[0] = AddedWhereUsed(sums[0], gradients[1..]); // the projector's own, once
+        var gradients = autograd.grad([loss], [all, .. projected]).ToArray();
+        projections = [.. gradients.Skip(1).Select(InFp32)];
         var (offset, starts) = (0L, new long[waiting.Count]);
         for (var i = 0; i < starts.Length; i++) (starts[i], offset) = (offset, offset + waiting[i].Count);
         var rows = gradients[0];
@@ -71,23 +72,6 @@ public sealed partial class TrainingStep
             : Added(sums[worker], [embeddings], [row]));
         part.Dispose(); // what its forward pass kept is free for the next
     }
-
-    /// <summary>Adds gradients of some of the parameters; where a parameter took no part, nothing.</summary>
-    private Tensor[] AddedWhereUsed(Tensor[]? so, Tensor?[] gradients)
-    {
-        using var quiet = no_grad();
-        if (so is null)
-        {
-            return [.. gradients.Select((g, i) => IsUsed(g) ? InFp32(g!)
-                : zeros_like(Optimizer.Parameters[i], ScalarType.Float32, requires_grad: false).DetachFromDisposeScope())];
-        }
-        int[] used = [.. Enumerable.Range(0, gradients.Length).Where(i => IsUsed(gradients[i]))];
-        if (used.Length > 0) TensorLists.Add([.. used.Select(i => so[i])], [.. used.Select(i => gradients[i]!)]);
-        return so;
-    }
-
-    // TorchSharp gives a tensor without a native one, and not null, where libtorch gives none.
-    private static bool IsUsed(Tensor? gradient) => gradient is not null && !gradient.IsInvalid;
 
     /// <summary>A part of a batch that waits for the others.</summary>
     private sealed class CoupledPart(Batch batch, Range range, bool keepsGraph) : IDisposable

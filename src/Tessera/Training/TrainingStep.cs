@@ -20,7 +20,9 @@ public sealed partial class TrainingStep : IDisposable
     private readonly BatchPreparation preparation;
     private readonly ResidentPixels? resident;
     private readonly WorkerThreads threads;
-    private readonly Tensor[]?[] sums; // a worker's gradients so far
+    private readonly Tensor[] encoded, projected; // the parameters that parts have gradients of, and those that coupling has
+    private readonly List<(bool IsProjected, int Index)> order = []; // where each of the optimiser's parameters stands in them
+    private readonly Tensor[]?[] sums; // a worker's gradients of the former so far
 
     /// <summary>Brings an objective's model to its device and number format, and prepares steps on it.</summary>
     /// <param name="objective">What is learned; it stays with the caller.</param>
@@ -35,6 +37,15 @@ public sealed partial class TrainingStep : IDisposable
         ComputePrecision.Apply(options.Precision, device);
         var workers = options.Workers ?? WorkerThreads.DefaultOn(device);
         Optimizer = Prepare(workers);
+        var ofProjector = (objective.Projector?.parameters() ?? []).Select(p => p.Handle).ToHashSet();
+        var (ofParts, ofCoupling) = (new List<Tensor>(), new List<Tensor>());
+        foreach (var parameter in Optimizer.Parameters)
+        {
+            var isProjected = ofProjector.Contains(parameter.Handle);
+            order.Add((isProjected, (isProjected ? ofCoupling : ofParts).Count));
+            (isProjected ? ofCoupling : ofParts).Add(parameter);
+        }
+        (encoded, projected) = ([.. ofParts], [.. ofCoupling]);
         try
         {
             resident = ResidentPixels.Place(data.Images, data.OnDevice, device);
@@ -88,12 +99,10 @@ public sealed partial class TrainingStep : IDisposable
         var coupled = objective.Couples ? AddCoupledGradients() : null;
         var all = sums.OfType<Tensor[]>().ToArray(); // a batch may have fewer parts than there are workers
         if (all.Length == 0) throw new InvalidOperationException("There are no gradients: call Accumulate before Update.");
-        ForEachShare(share =>
-        {
-            foreach (var more in all.Skip(1)) Optimizer.Add(all[0], more, share);
-        });
-        if (options.Clip is { } norm) TensorLists.Clip(all[0], norm);
-        ForEachShare(share => Optimizer.Step(learningRate, all[0], share));
+        threads.Run(worker => AddUp(all, worker));
+        Tensor[] gradients = projections is null ? all[0] : [.. order.Select(o => o.IsProjected ? projections[o.Index] : all[0][o.Index])];
+        if (options.Clip is { } norm) TensorLists.Clip(gradients, norm);
+        ForEach(Optimizer.Shares, (share, _) => Optimizer.Step(learningRate, gradients, share));
         LetGo();
         return coupled;
     }
@@ -143,8 +152,7 @@ public sealed partial class TrainingStep : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var gradients = autograd.grad(outputs, [.. Optimizer.Parameters], from, allow_unused: objective.Couples).ToArray();
-        if (objective.Couples) return AddedWhereUsed(so, gradients);
+        var gradients = autograd.grad(outputs, encoded, from).ToArray();
         // The fused optimiser reads memory as it lies, and a gradient may lie otherwise than its parameter (the patch projection's does).
         if (so is null) return [.. gradients.Select(InFp32)];
         TensorLists.Add(so, gradients);
@@ -158,14 +166,22 @@ public sealed partial class TrainingStep : IDisposable
         for (var i = worker; i < count; i += threads.Count) work(i, worker);
     });
 
-    private void ForEachShare(Action<int> work) => ForEach(Optimizer.Shares, (share, _) => work(share));
+    /// <summary>Adds the workers' sums up in the first's, each worker every so manieth tensor.</summary>
+    private void AddUp(Tensor[][] all, int worker)
+    {
+        using var quiet = no_grad();
+        Tensor[] Own(Tensor[] tensors) => [.. tensors.Where((_, i) => i % threads.Count == worker)];
+        if (all[0].Length <= worker) return;
+        foreach (var more in all.Skip(1)) TensorLists.Add(Own(all[0]), Own(more));
+    }
 
     private T Timed<T>(StepPhase phase, int worker, Func<T> work) => Phases is { } phases ? phases.Time(phase, worker, work) : work();
 
     private void LetGo()
     {
-        foreach (var sum in sums.OfType<Tensor[]>().SelectMany(s => s)) sum.Dispose();
+        foreach (var sum in sums.OfType<Tensor[]>().SelectMany(s => s).Concat(projections ?? [])) sum.Dispose();
         Array.Clear(sums);
+        projections = null;
         foreach (var part in waiting) part.Dispose();
         waiting.Clear();
     }

@@ -9,3 +9,15 @@ internal static class Packed
     public static PackedImages OpenOrPack(string source, ImageShape shape, string cacheFolder) =>
         PackedImages.OpenOrPack(source, shape, cacheFolder, cancellation: TestContext.Current.CancellationToken);
 }
+
+/// <summary>Remembers every report, at once and in order.</summary>
+internal sealed class Recorder<T>(Action<T>? then = null) : IProgress<T>
+{
+    public List<T> Reports { get; } = [];
+
+    public void Report(T value)
+    {
+        Reports.Add(value);
+        then?.Invoke(value);
+    }
+}
