@@ -26,6 +26,9 @@ public sealed record DataSplit(int[] Train, int[] HeldOut, int[] Development)
     private const int HeldOutShare = 20;
     private const int DevelopmentShare = 10;
 
+    /// <summary>The pictures to measure on.</summary>
+    public int[] Pictures(MeasuredSplit split) => split == MeasuredSplit.Development ? Development : HeldOut;
+
     /// <summary>
     /// Holds out the source's own test split where it has one, else a twentieth of the pictures. A tenth of the others is for
     /// development. At least one picture is held out, one is for development, and one is left to train on.
@@ -122,4 +125,14 @@ public sealed record DataSplit(int[] Train, int[] HeldOut, int[] Development)
         }
         return hashes;
     }
+}
+
+/// <summary>Pictures that a model is measured on.</summary>
+public enum MeasuredSplit
+{
+    /// <summary>The source's own test split, or the twentieth that is held out: for final figures.</summary>
+    HeldOut,
+
+    /// <summary>A tenth of the training pictures, which a run may leave out: for choices, and for what is measured while it trains.</summary>
+    Development,
 }

@@ -54,6 +54,14 @@ internal static class CommonOptions
     public static Option<T> Value<T>(string name, string placeholder, string description) =>
         new(name) { Description = description, HelpName = placeholder, CustomParser = Read<T> };
 
+    /// <summary>An option that holds one of an enumeration's words.</summary>
+    public static Option<T> Words<T>(string name, string description, T standard) where T : struct, Enum => new(name)
+    {
+        Description = $"{description} [default: {Word(standard)}]",
+        HelpName = string.Join('|', Enum.GetValues<T>().Select(v => Word(v))),
+        CustomParser = Word<T>,
+    };
+
     /// <summary>An enumeration by its words in kebab case, such as normalized-pixels.</summary>
     public static T Word<T>(ArgumentResult result) where T : struct, Enum
     {

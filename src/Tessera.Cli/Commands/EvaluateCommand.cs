@@ -26,11 +26,12 @@ internal static class EvaluateCommand
         var data = CommonOptions.Data();
         var cache = CommonOptions.Cache();
         var device = CommonOptions.Device();
-        var limit = CommonOptions.Value<int?>("--limit", "N", "Restore so many held-out pictures [default: all]");
+        var split = CommonOptions.Words("--split", "Which pictures: held out for final figures, or for choices", MeasuredSplit.HeldOut);
+        var limit = CommonOptions.Value<int?>("--limit", "N", "Restore so many of them [default: all]");
         var batch = CommonOptions.Value<int?>("--batch-size", "N", "Pictures a forward pass [default: what a quarter of a gigabyte holds]");
         var noPack = new Option<bool>("--no-pack") { Description = "Decode pictures as they are needed, for a folder too large to pack [default: pack once]" };
         var masks = new MaskOptionSet();
-        foreach (var option in new Option[] { model, data, noPack, limit, batch, device, cache }) command.Add(option);
+        foreach (var option in new Option[] { model, data, split, noPack, limit, batch, device, cache }) command.Add(option);
         masks.AddTo(command);
 
         command.SetAction(parsed =>
@@ -51,12 +52,14 @@ internal static class EvaluateCommand
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
             using var images = ProgressBar.Open(terminal, progress => options.Open(seed, parsed.GetValue(cache)!, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
+            var measured = parsed.GetValue(split);
+            Warn(terminal, loaded.Description.Data, images, measured);
 
-            var pictures = BatchLoader.Subset(DataSplit.Of(images, limit: null, seed).HeldOut, parsed.GetValue(limit), seed);
+            var pictures = BatchLoader.Subset(DataSplit.Of(images, limit: null, seed).Pictures(measured), parsed.GetValue(limit), seed);
             var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
                 loaded.Model, loaded.Description.Normalization, images, pictures, sampler, target, parsed.GetValue(batch),
                 new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
-            terminal.Say($"{report.Pictures} held-out pictures of {images.SourceLocation}, {sampler.Hidden} of {sampler.Patches} patches hidden");
+            terminal.Say($"{report.Pictures} {ReportText.Word(measured)} pictures of {images.SourceLocation}, {sampler.Hidden} of {sampler.Patches} patches hidden");
             terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
             (string, ReconstructionQuality)[] lines =
             [
@@ -69,5 +72,15 @@ internal static class EvaluateCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Says where the figures may not mean what they seem to.</summary>
+    private static void Warn(Terminal terminal, DataFacts? trainedOn, ImageSet images, MeasuredSplit split)
+    {
+        if (trainedOn is null) return;
+        if (trainedOn.Fingerprint != images.Fingerprint)
+            terminal.Note($"these pictures are others than those that the model was trained on ({trainedOn.Source}), or have changed since: of what it saw, each picture keeps its side by its name");
+        else if (split == MeasuredSplit.Development && !trainedOn.HoldOutDevelopment)
+            terminal.Note("the model was trained on the development split too (without --hold-out-development): its figures there are too good");
     }
 }

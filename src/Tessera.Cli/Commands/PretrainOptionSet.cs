@@ -145,12 +145,7 @@ internal sealed class PretrainOptionSet
         string name, string description, string path, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set, bool mayChange = false)
         where T : struct, Enum
     {
-        var option = new Option<T>(name)
-        {
-            Description = $"{description} [default: {CommonOptions.Word(get(Defaults))}]",
-            HelpName = string.Join('|', Enum.GetValues<T>().Select(v => CommonOptions.Word(v))),
-            CustomParser = CommonOptions.Word<T>,
-        };
+        var option = CommonOptions.Words(name, description, get(Defaults));
         settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)), mayChange));
     }
 

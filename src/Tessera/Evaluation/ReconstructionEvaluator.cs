@@ -13,12 +13,16 @@ namespace Tessera.Evaluation;
 /// <param name="pictures">Which of them, ascending.</param>
 /// <param name="masks">Draws the masks, those of epoch 0: the same each time.</param>
 /// <param name="device">The model's device.</param>
+/// <param name="split">What the pictures are, for the metrics' names.</param>
 public sealed class ReconstructionEvaluator(
-    MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, int[] pictures, MaskSampler masks, Device device) : Evaluator
+    MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, int[] pictures, MaskSampler masks, Device device,
+    MeasuredSplit split = MeasuredSplit.HeldOut) : Evaluator
 {
     private const int ShownPictures = 8;
-    private const string Split = "held-out/", Psnr = Split + "PSNR", Ssim = Split + "SSIM", Loss = Split + "loss";
+    private const string Psnr = "PSNR", Ssim = "SSIM", Loss = "loss";
     private const string Weighting = " of inverse-distance weighting", Mean = " of the visible pixels' mean";
+
+    private readonly string prefix = ReportText.Word(split) + "/";
 
     /// <inheritdoc/>
     public override string Name => "reconstructions";
@@ -31,26 +35,26 @@ public sealed class ReconstructionEvaluator(
     {
         var report = ReconstructionEvaluation.Run(model, normalization, images, pictures, masks, device, progress: progress, cancellation: cancellation);
         var picture = double.IsFinite(report.Loss) ? ReconstructionFigure.Draw(model, normalization, images, Shown(), masks, device) : null;
-        return new EvaluationResult(MetricsOf(report), ReportText.Line(report), picture);
+        return new EvaluationResult(MetricsOf(report), ReportText.Line(report, split), picture);
     }
 
     /// <summary>The report that a run's metrics tell of.</summary>
     internal ReconstructionReport ReportOf(IReadOnlyList<Metric> metrics)
     {
-        double Of(string name) => metrics.First(m => m.Name == name).Value;
+        double Of(string name) => metrics.First(m => m.Name == prefix + name).Value;
         ReconstructionQuality Quality(string whose) => new(Of(Psnr + whose), Of(Ssim + whose));
         return new ReconstructionReport(Pictures, Of(Loss), Quality(""), Quality(Mean), Quality(Weighting),
             model.Options.Target == ReconstructionTarget.NormalizedPixels);
     }
 
-    private static Metric[] MetricsOf(ReconstructionReport report) =>
+    private Metric[] MetricsOf(ReconstructionReport report) =>
     [
         .. Of("", report.Model), .. Of(Weighting, report.InverseDistance), .. Of(Mean, report.VisibleMean),
-        new Metric(Loss, report.Loss, Metric.LossUnit),
+        new Metric(prefix + Loss, report.Loss, Metric.LossUnit),
     ];
 
-    private static Metric[] Of(string whose, ReconstructionQuality quality) =>
-        [new(Psnr + whose, quality.Psnr, "dB", whose.Length > 0), new(Ssim + whose, quality.Ssim, "SSIM", whose.Length > 0)];
+    private Metric[] Of(string whose, ReconstructionQuality quality) =>
+        [new(prefix + Psnr + whose, quality.Psnr, "dB", whose.Length > 0), new(prefix + Ssim + whose, quality.Ssim, "SSIM", whose.Length > 0)];
 
     /// <summary>The same pictures each time, spread over the held-out ones so that they show several classes.</summary>
     private int[] Shown()

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Imaging;
 
 namespace Tessera.Evaluation;
 
@@ -9,9 +10,12 @@ public static class ReportText
     public const string TrueStatistics =
         "The model restores normalised pixels, so each patch took its mean and deviation from the true one: this is no fair comparison.";
 
+    /// <summary>What pictures of a split are.</summary>
+    public static string Word(MeasuredSplit split) => split == MeasuredSplit.Development ? "development" : "held-out";
+
     /// <summary>One line for an evaluation.</summary>
-    public static string Line(ReconstructionReport report) => string.Create(CultureInfo.InvariantCulture,
-        $"PSNR {report.Model.Psnr:f2} dB, SSIM {report.Model.Ssim:f3} on hidden patches of {report.Pictures} held-out pictures (inverse-distance weighting {report.InverseDistance.Psnr:f2} dB, mean of visible pixels {report.VisibleMean.Psnr:f2} dB)");
+    public static string Line(ReconstructionReport report, MeasuredSplit split) => string.Create(CultureInfo.InvariantCulture,
+        $"PSNR {report.Model.Psnr:f2} dB, SSIM {report.Model.Ssim:f3} on hidden patches of {report.Pictures} {Word(split)} pictures (inverse-distance weighting {report.InverseDistance.Psnr:f2} dB, mean of visible pixels {report.VisibleMean.Psnr:f2} dB)");
 
     /// <summary>How far a model stands above what learning nothing gives.</summary>
     public static string Standing(ReconstructionReport report)

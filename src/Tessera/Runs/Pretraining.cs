@@ -49,9 +49,10 @@ public sealed class Pretraining : IDisposable
         try
         {
             if (options.Init is { } init && RunDirectory.NewestCheckpoint(run.Folder) is null) Begin(init, logger);
-            var evaluated = BatchLoader.Subset(split.HeldOut, training.EvaluateLimit, options.Seed);
+            var measured = options.Data.HoldOutDevelopment ? MeasuredSplit.Development : MeasuredSplit.HeldOut; // the test split is for final figures
+            var evaluated = BatchLoader.Subset(split.Pictures(measured), training.EvaluateLimit, options.Seed);
             evaluator = new ReconstructionEvaluator(
-                model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device));
+                model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured);
             loop = new TrainingLoop(run, training, objective, data, [evaluator], progress, logger);
         }
         catch
@@ -152,7 +153,7 @@ public sealed class Pretraining : IDisposable
 /// <param name="Folder">The run directory.</param>
 /// <param name="Data">What the pictures are.</param>
 /// <param name="TrainingPictures">Pictures trained on; of a stream, the broken ones' stand-ins counted for them.</param>
-/// <param name="HeldOutPictures">Pictures evaluated on, which training never saw.</param>
+/// <param name="HeldOutPictures">Pictures evaluated on, which training never saw: of the development split where that is left out.</param>
 /// <param name="Broken">Pictures that could not be read and were left out, and why; of a stream, those that this process met.</param>
 /// <param name="Parameters">Learned values of the whole model.</param>
 /// <param name="EncoderParameters">Learned values of the encoder.</param>
@@ -162,7 +163,7 @@ public sealed class Pretraining : IDisposable
 /// <param name="Seconds">Wall-clock time of this process, evaluations included.</param>
 /// <param name="ImagesPerSecond">Median training throughput over the log intervals, evaluations excluded; null where metrics.jsonl was lost.</param>
 /// <param name="FinalLoss">Mean training loss of the last log interval; null where metrics.jsonl was lost.</param>
-/// <param name="HeldOut">Reconstruction of the held-out pictures after the last epoch.</param>
+/// <param name="HeldOut">Reconstruction of these pictures after the last epoch.</param>
 public sealed record PretrainSummary(
     string Folder, string Data, int TrainingPictures, int HeldOutPictures, IReadOnlyList<BrokenImage> Broken, long Parameters, long EncoderParameters,
     int Epochs, long Steps, string Device, double Seconds, double? ImagesPerSecond, double? FinalLoss, ReconstructionReport HeldOut);

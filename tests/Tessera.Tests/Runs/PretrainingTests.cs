@@ -96,21 +96,27 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
     }
 
     [Fact]
-    public void Stops_At_A_Loss_That_Is_Not_Finite_And_Keeps_The_Last_Checkpoint()
+    public void Stops_At_A_Loss_That_Is_Not_Finite_And_A_New_Run_Begins_From_The_Last_Good_Checkpoint()
     {
         var run = folder.File("run");
-        var options = PackedShapes.Options.WithTraining(t => t with { LearningRate = 1e22, WarmupEpochs = 0, CheckpointSteps = 1, Clip = null });
+        TestRuns.TrainUntil(run, PackedShapes.Options, shapes.Images, 4); // a good epoch,
+        var ruinous = PackedShapes.Options.WithTraining(t => t with { LearningRate = 1e22, Clip = null });
+        using (var begun = PretrainRun.Open(run).Run) begun.WriteOptions(ruinous); // and then a rate that ruins all
 
-        var message = Should.Throw<TrainingDivergedException>(() => TestRuns.Train(run, options, shapes.Images)).Message;
+        var message = Should.Throw<TrainingDivergedException>(() => TestRuns.Train(run, ruinous, shapes.Images)).Message;
 
         var checkpoint = RunDirectory.NewestCheckpoint(run)!;
-        checkpoint.ShouldEndWith("step-000000001.safetensors");
-        var rate = new LearningRateSchedule(options.Training.PeakLearningRate, 0, 8).At(1);
-        message.ShouldMatch("^The loss is (NaN|∞|Infinity) at step 2, ");
-        message.ShouldEndWith($" at step 2, at a learning rate of {rate:g3}: try a lower learning rate, a longer warm-up, or clipping at 1. "
+        checkpoint.ShouldEndWith("step-000000004.safetensors");
+        var rate = ruinous.Training.ScheduleOf(stepsPerEpoch: 4).At(5);
+        message.ShouldMatch("^The loss is (NaN|∞|Infinity) at step 6, ");
+        message.ShouldEndWith($" at step 6, at a learning rate of {rate:g3}: try a lower learning rate, a longer warm-up, or clipping at 1. "
             + $"The last good checkpoint is {checkpoint}: a new run can begin from it.");
-        ModelFile.Load(run).Dispose();
-        TestRuns.Metrics(run).Select(l => l.Step).ShouldBe([1L]);
+        TestRuns.Metrics(run).Where(l => !l.IsEvaluation).Select(l => l.Step).ShouldBe([1L, 2, 3, 4, 5]);
+
+        // What it advises can be done, and begins where the good epoch ended.
+        var fresh = TestRuns.Train(folder.File("fresh"), PackedShapes.Options, shapes.Images);
+        var advised = TestRuns.Train(folder.File("advised"), PackedShapes.Options with { Init = checkpoint }, shapes.Images);
+        advised.HeldOut.Loss.ShouldBeLessThan(fresh.HeldOut.Loss);
     }
 
     [Theory]

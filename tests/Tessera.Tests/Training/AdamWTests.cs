@@ -63,6 +63,36 @@ public sealed class AdamWTests
         still.ShouldBe(biasesAndNorms.Concat(tokensAndPositions).Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void Trains_Each_Kind_Of_Parameter_By_Its_Rule()
+    {
+        using var scope = NewDisposeScope();
+        var (plain, ruled) = (new MaskedAutoencoder(Small, seed: 2), new MaskedAutoencoder(Small, seed: 2));
+        static ParameterRule Rule(string name, Tensor parameter) => ParameterRule.KindOf(name, parameter) switch
+        {
+            ParameterKind.Token => new(Decays: true, RateScale: 10),
+            ParameterKind.Norm => new(Decays: false, RateScale: 0),
+            _ => ParameterRule.Of(name, parameter),
+        };
+        var start = plain.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
+        using var standard = new AdamW(plain, Constants);
+        using var optimizer = new AdamW(ruled, Constants, shares: 2, rules: Rule);
+        Step(plain, standard, 0);
+        Step(ruled, optimizer, 0);
+
+        var expected = plain.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach (var (name, parameter) in ruled.named_parameters())
+        {
+            var (first, moved) = (start[name], expected[name].detach() - start[name]); // of one step at the rate .01
+            switch (ParameterRule.KindOf(name, parameter))
+            {
+                case ParameterKind.Token: parameter.ShouldBeNear(first + (moved - first * (0.01 * Constants.WeightDecay)) * 10, 2e-6, name); break;
+                case ParameterKind.Norm: parameter.ShouldEqual(first); break;
+                default: parameter.ShouldEqual(expected[name]); break;
+            }
+        }
+    }
+
     [Theory]
     [InlineData(1)] // the count after it must not be taken for one that the kernel made
     [InlineData(3)]

@@ -17,6 +17,22 @@ public sealed class LearningRateScheduleTests
     public void Rises_In_A_Line_And_Falls_In_A_Cosine(long step, double share) =>
         new LearningRateSchedule(Peak: 3, WarmupSteps: 50, TotalSteps: 200).At(step).ShouldBe(3 * share, 1e-12);
 
+    [Theory]
+    [InlineData(9, 0.2)]
+    [InlineData(50, 1)]
+    [InlineData(10_000, 1)]
+    public void Stays_Where_It_Is_Asked_To(long step, double share) =>
+        new LearningRateSchedule(Peak: 3, WarmupSteps: 50, TotalSteps: 200, ScheduleShape.Constant).At(step).ShouldBe(3 * share, 1e-12);
+
+    [Theory]
+    [InlineData(99, 1)]
+    [InlineData(100, 1)]
+    [InlineData(125, 0.5)] // 1 - √¼
+    [InlineData(181, 0.1)] // 1 - √.81
+    [InlineData(200, 0)]
+    public void Cools_Down_As_One_Less_The_Root_Of_What_Has_Passed(long step, double share) =>
+        new LearningRateSchedule(Peak: 3, WarmupSteps: 50, TotalSteps: 200, ScheduleShape.Constant, CoolDownFrom: 100).At(step).ShouldBe(3 * share, 1e-12);
+
     [Fact]
     public void Starts_At_The_Peak_Without_Warm_Up() => new LearningRateSchedule(3, 0, 10).At(0).ShouldBe(3);
 

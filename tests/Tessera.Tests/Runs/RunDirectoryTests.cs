@@ -1,0 +1,91 @@
+using Tessera.Runs;
+using Tessera.Tests.Fixtures;
+using Tessera.Training;
+using Tessera.Weights;
+
+namespace Tessera.Tests.Runs;
+
+public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<PackedShapes>, IDisposable
+{
+    private readonly ScratchFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void Lets_One_At_A_Time_Work_In_It()
+    {
+        var (run, _) = PretrainRun.Begin(folder.File("run"), PackedShapes.Options);
+        using (run)
+        {
+            Should.Throw<RunDirectoryException>(() => PretrainRun.Open(run.Folder)).Message
+                .ShouldBe($"Another process works in {run.Folder}: wait until it has ended, or choose another folder.");
+        }
+        PretrainRun.Open(run.Folder).Run.Dispose();
+        File.Exists(Path.Combine(run.Folder, "run.lock")).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void Is_Not_Locked_By_What_A_Kill_Left()
+    {
+        var (run, _) = PretrainRun.Begin(folder.File("run"), PackedShapes.Options);
+        run.Dispose();
+        File.WriteAllText(Path.Combine(run.Folder, "run.lock"), "");
+        PretrainRun.Open(run.Folder).Run.Dispose();
+    }
+
+    [Fact]
+    public void Names_The_Newest_Checkpoint()
+    {
+        var run = folder.File("run");
+        var names = new List<string?>();
+        var last = Path.Combine(run, "checkpoints", "last.safetensors");
+        TestRuns.Train(run, PackedShapes.Options.WithTraining(t => t with { CheckpointSteps = 3 }), shapes.Images, progress =>
+        {
+            if (progress is { IsLogStep: true, Step: 4 or 5 or 7 or 8 }) names.Add(new FileInfo(last).LinkTarget);
+        });
+        // A report comes before its step's checkpoint: after steps 3, 4, 6, and 6.
+        names.ShouldBe(["step-000000003.safetensors", "step-000000004.safetensors", "step-000000006.safetensors", "step-000000006.safetensors"]);
+        using var model = ModelFile.Load(last);
+        using var same = ModelFile.Load(Path.Combine(run, "checkpoints", "step-000000008.safetensors"));
+        foreach (var (one, other) in model.Model.parameters().Zip(same.Model.parameters())) other.ShouldEqual(one);
+    }
+
+    [Fact]
+    public void Keeps_A_Checkpoint_When_So_Many_Minutes_Have_Passed()
+    {
+        var run = folder.File("run");
+        var seen = new List<bool>();
+        var options = PackedShapes.Options.WithTraining(t => t with { CheckpointSteps = 1000, CheckpointMinutes = 1e-9 });
+        TestRuns.Train(run, options, shapes.Images, progress =>
+        {
+            if (progress is { IsLogStep: true, Step: 2 or 3 }) seen.Add(File.Exists(Path.Combine(run, "checkpoints", $"step-{progress.Step - 1:D9}.safetensors")));
+        });
+        seen.ShouldBe([true, true]);
+    }
+
+    [Fact]
+    public void Holds_What_Auto_Came_To()
+    {
+        var (run, options) = PretrainRun.Begin(folder.File("run"), new PretrainOptions());
+        run.Dispose();
+        options.Training.Device.ShouldBe(TorchSharp.torch.cuda_is_available() ? "cuda:0" : "cpu");
+        options.Training.Precision.ShouldNotBe(Tessera.Runtime.Precision.Auto);
+        options.Training.Workers.ShouldBe(TorchSharp.torch.cuda_is_available() ? 1 : TorchSharp.torch.get_num_threads());
+        var (again, read) = PretrainRun.Open(run.Folder);
+        again.Dispose();
+        read.ShouldBe(options);
+    }
+
+    [Fact]
+    public void Goes_On_With_Other_Workers_And_Says_That_It_Is_No_Longer_The_Same()
+    {
+        var (run, begun) = PretrainRun.Begin(folder.File("run"), PackedShapes.Options);
+        using var release = run;
+        PretrainRun.GoOn(run, begun, begun).IsSameMachine.ShouldBeTrue();
+        PretrainRun.GoOn(run, begun, begun.WithTraining(t => t with { LogSteps = 9 })).IsSameMachine.ShouldBeTrue();
+        var (options, isSame) = PretrainRun.GoOn(run, begun, begun.WithTraining(t => t with { Workers = 7 }));
+        isSame.ShouldBeFalse();
+        RunDirectory.ReadOptions<PretrainOptions>(run.OptionsFile, PretrainOptions.CurrentVersion).ShouldBe(options);
+        options.Training.Workers.ShouldBe(7);
+    }
+}
