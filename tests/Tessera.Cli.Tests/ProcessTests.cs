@@ -48,6 +48,71 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         whole.OutputLines.Length.ShouldBe(4);
     }
 
+    [Fact]
+    public void LibTorch_Comes_From_The_Named_Folder_Alone()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux alone tells which files a process has mapped.");
+        var program = CopyOfTheProgram();
+
+        using var process = new TesseraProcess(program, Pretrain("named"), ("TESSERA_LIBTORCH", LibTorchFolder));
+        process.WaitFor("epoch 1/8: PSNR ");
+        var mapped = process.MappedFiles();
+        process.Kill();
+
+        var libTorch = mapped.Where(f => Path.GetFileName(f) is "libc10.so" or "libtorch.so" or "libtorch_cpu.so");
+        libTorch.ShouldBe(LibTorchFiles.Select(f => Path.Join(LibTorchFolder, f)), ignoreOrder: true);
+        mapped.ShouldContain(f => f.StartsWith(program, StringComparison.Ordinal)); // it is the copy that ran
+    }
+
+    [Fact]
+    public void Refuses_A_LibTorch_That_Goes_By_Another_Name()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux's libraries carry a name of their own.");
+        var library = File.ReadAllBytes(Path.Join(LibTorchFolder, "libc10.so"));
+        for (int at; (at = library.AsSpan().IndexOf("libc10.so\0"u8)) >= 0;) "libc10.07"u8.CopyTo(library.AsSpan(at));
+        File.WriteAllBytes(folder["libc10.so"], library);
+
+        var outcome = TesseraProcess.Run(Pretrain("other"), ("TESSERA_LIBTORCH", folder.Path));
+
+        outcome.LastError.ShouldStartWith($"tessera: {folder["libc10.so"]} does not load (it does not go by this name, but by another SONAME): TESSERA_LIBTORCH (");
+        outcome.Code.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Refuses_A_Folder_Beside_A_LibTorch_That_Would_Be_Loaded_Too()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The folder's name is Linux's.");
+        var program = CopyOfTheProgram();
+        var second = Path.Join(program, "runtimes", "linux-x64", "native", "libtorch_cpu.so");
+        File.Copy(Path.Join(LibTorchFolder, "libc10.so"), second, overwrite: true);
+
+        using var process = new TesseraProcess(program, Pretrain("two"), ("TESSERA_LIBTORCH", LibTorchFolder));
+
+        process.Finish().ShouldFail(
+            1, $"TESSERA_LIBTORCH names {LibTorchFolder}, but {second} would be loaded as well: take that libtorch out of the program, or unset TESSERA_LIBTORCH.");
+    }
+
+    private static string LibTorchFolder =>
+        Path.GetDirectoryName(Directory.EnumerateFiles(AppContext.BaseDirectory, "libtorch_cpu.so", SearchOption.AllDirectories).Single())!;
+
+    private static readonly string[] LibTorchFiles = ["libc10.so", "libtorch.so", "libtorch_cpu.so"];
+
+    /// <summary>
+    /// The program as it is built, in which small files stand for libtorch by their names: hundreds of megabytes are not copied for a test, and
+    /// nothing may so much as open them.
+    /// </summary>
+    private string CopyOfTheProgram()
+    {
+        var program = folder.Folder("program");
+        foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory, "*", SearchOption.AllDirectories))
+        {
+            var copy = Path.Join(program, Path.GetRelativePath(AppContext.BaseDirectory, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(LibTorchFiles.Contains(Path.GetFileName(file)) ? Path.Join(LibTorchFolder, "libc10.so") : file, copy);
+        }
+        return program;
+    }
+
     private IEnumerable<string> Pretrain(string name) =>
         ["pretrain", "--data", TrainedRun.Data, "--out", folder[name], "--cache", run.Cache, .. TrainedRun.Small, "--epochs", Epochs];
 

@@ -12,8 +12,16 @@ internal sealed class TesseraProcess : IDisposable
     /// <param name="arguments">The command line.</param>
     /// <param name="environment">Variables that differ from the test's own.</param>
     public TesseraProcess(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+        : this(AppContext.BaseDirectory, arguments, environment)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Join(AppContext.BaseDirectory, "Tessera.Cli.dll"), .. arguments])
+    }
+
+    /// <param name="program">The folder that the program lies in, where it is not the test's own.</param>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="environment">Variables that differ from the test's own.</param>
+    public TesseraProcess(string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Join(program, "Tessera.Cli.dll"), .. arguments])
         {
             RedirectStandardError = true,
             RedirectStandardOutput = true,
@@ -41,6 +49,10 @@ internal sealed class TesseraProcess : IDisposable
         }
         throw new InvalidOperationException($"The process ended without a line '{beginning}': {string.Join('\n', seen)}");
     }
+
+    /// <summary>The full paths of the files that it has mapped into its memory (Linux alone).</summary>
+    public IReadOnlySet<string> MappedFiles() =>
+        File.ReadLines($"/proc/{process.Id}/maps").Select(line => line.IndexOf('/') is var start and >= 0 ? line[start..] : "").ToHashSet();
 
     public void Kill() => process.Kill();
 
