@@ -5,7 +5,7 @@ namespace Tessera.Cli.Tests;
 /// <summary>What shows only in a process of its own: signals, and which libraries are loaded.</summary>
 public sealed class ProcessTests(TrainedRun run) : IDisposable
 {
-    private const int Interrupt = 2, Terminate = 15; // as kill -l numbers them
+    private const int HangUp = 1, Interrupt = 2, Terminate = 15; // as kill -l numbers them
     private const string Epochs = "8"; // long enough that no signal comes too late
     private static readonly (string, string) NoLibTorch = ("TESSERA_LIBTORCH", "/nowhere");
     private readonly TemporaryFolder folder = new();
@@ -33,7 +33,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals.");
         var whole = TesseraProcess.Run(Pretrain("whole")).ShouldBeDone();
 
-        foreach (var signal in new[] { Interrupt, Terminate })
+        foreach (var signal in new[] { HangUp, Interrupt, Terminate })
         {
             var stopped = $"stopped-{signal}";
             var outcome = Stop(stopped, process => process.Signal(signal));
@@ -90,6 +90,19 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
 
         process.Finish().ShouldFail(
             1, $"TESSERA_LIBTORCH names {LibTorchFolder}, but {second} would be loaded as well: take that libtorch out of the program, or unset TESSERA_LIBTORCH.");
+    }
+
+    [Fact]
+    public void A_Run_Begun_With_Nohup_Outlives_Its_Terminal()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals.");
+        using var process = TesseraProcess.WithoutHangUp(Pretrain("nohup"));
+        process.WaitFor("epoch 1/8: PSNR ");
+        process.Signal(HangUp);
+
+        var outcome = process.Finish().ShouldBeDone();
+
+        outcome.Error.ShouldContain("epoch 8/8: PSNR ");
     }
 
     private static string LibTorchFolder =>
