@@ -70,7 +70,7 @@ public static class ReconstructionFigure
     {
         var (channels, height, width) = (picture.shape[0], picture.shape[1], picture.shape[2]);
         var rgb = channels == 3 ? picture : picture.expand(3, height, width);
-        var bytes = rgb.permute(1, 2, 0).mul(255).round_().to(ScalarType.Byte).cpu().contiguous();
+        var bytes = rgb.permute(1, 2, 0).Times(255).round_().to(ScalarType.Byte).cpu().contiguous();
         return new RgbImage((int)width, (int)height, bytes.bytes.ToArray());
     }
 }
