@@ -1,6 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
-using TorchSharp;
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
@@ -8,10 +8,8 @@ namespace Tessera.Benchmarking;
 /// <summary>Asks the system what it is.</summary>
 internal static class SystemFacts
 {
-    private const int NameLength = 256;
-
     public static SystemReport Of(Device device) => new(
-        Processor(), Environment.ProcessorCount, get_num_threads(), device.type == DeviceType.CUDA ? Gpu(device) : "cpu",
+        Processor(), Environment.ProcessorCount, get_num_threads(), CudaDriver.Name(device) ?? device.ToString(),
         RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription,
         typeof(SystemFacts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "");
 
@@ -23,16 +21,5 @@ internal static class SystemFacts
         return line?[(line.IndexOf(':') + 1)..].Trim()
             ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") // Windows
             ?? RuntimeInformation.ProcessArchitecture.ToString();
-    }
-
-    // TorchSharp has no call for a GPU's name; the driver's library, which is on every machine that has one, does.
-    private static unsafe string Gpu(Device device)
-    {
-        var library = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
-        if (!NativeLibrary.TryLoad(library, out var driver) || !NativeLibrary.TryGetExport(driver, "cuDeviceGetName", out var address))
-            return device.ToString();
-        var name = stackalloc byte[NameLength];
-        var getName = (delegate* unmanaged<byte*, int, int, int>)address;
-        return getName(name, NameLength, Math.Max(0, device.index)) == 0 ? Marshal.PtrToStringUTF8((nint)name)! : device.ToString();
     }
 }

@@ -5,7 +5,7 @@ namespace Tessera.Cli.Tests;
 /// <summary>What shows only in a process of its own: signals, and which libraries are loaded.</summary>
 public sealed class ProcessTests(TrainedRun run) : IDisposable
 {
-    private const int Interrupt = 2, Terminate = 15; // as kill -l numbers them
+    private const int HangUp = 1, Interrupt = 2, Terminate = 15; // as kill -l numbers them
     private const string Epochs = "8"; // long enough that no signal comes too late
     private static readonly (string, string) NoLibTorch = ("TESSERA_LIBTORCH", "/nowhere");
     private readonly TemporaryFolder folder = new();
@@ -33,7 +33,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals.");
         var whole = TesseraProcess.Run(Pretrain("whole")).ShouldBeDone();
 
-        foreach (var signal in new[] { Interrupt, Terminate })
+        foreach (var signal in new[] { HangUp, Interrupt, Terminate })
         {
             var stopped = $"stopped-{signal}";
             var outcome = Stop(stopped, process => process.Signal(signal));
@@ -46,6 +46,84 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         Stop("killed", process => process.Kill()).Code.ShouldBe(137);
         ShouldEndAs("whole", "killed");
         whole.OutputLines.Length.ShouldBe(4);
+    }
+
+    [Fact]
+    public void LibTorch_Comes_From_The_Named_Folder_Alone()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux alone tells which files a process has mapped.");
+        var program = CopyOfTheProgram();
+
+        using var process = new TesseraProcess(program, Pretrain("named"), ("TESSERA_LIBTORCH", LibTorchFolder));
+        process.WaitFor("epoch 1/8: PSNR ");
+        var mapped = process.MappedFiles();
+        process.Kill();
+
+        var libTorch = mapped.Where(f => Path.GetFileName(f) is "libc10.so" or "libtorch.so" or "libtorch_cpu.so");
+        libTorch.ShouldBe(LibTorchFiles.Select(f => Path.Join(LibTorchFolder, f)), ignoreOrder: true);
+        mapped.ShouldContain(f => f.StartsWith(program, StringComparison.Ordinal)); // it is the copy that ran
+    }
+
+    [Fact]
+    public void Refuses_A_LibTorch_That_Goes_By_Another_Name()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux's libraries carry a name of their own.");
+        var library = File.ReadAllBytes(Path.Join(LibTorchFolder, "libc10.so"));
+        for (int at; (at = library.AsSpan().IndexOf("libc10.so\0"u8)) >= 0;) "libc10.07"u8.CopyTo(library.AsSpan(at));
+        File.WriteAllBytes(folder["libc10.so"], library);
+
+        var outcome = TesseraProcess.Run(Pretrain("other"), ("TESSERA_LIBTORCH", folder.Path));
+
+        outcome.LastError.ShouldStartWith($"tessera: {folder["libc10.so"]} does not load (it does not go by this name, but by another SONAME): TESSERA_LIBTORCH (");
+        outcome.Code.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Refuses_A_Folder_Beside_A_LibTorch_That_Would_Be_Loaded_Too()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The folder's name is Linux's.");
+        var program = CopyOfTheProgram();
+        var second = Path.Join(program, "runtimes", "linux-x64", "native", "libtorch_cpu.so");
+        File.Copy(Path.Join(LibTorchFolder, "libc10.so"), second, overwrite: true);
+
+        using var process = new TesseraProcess(program, Pretrain("two"), ("TESSERA_LIBTORCH", LibTorchFolder));
+
+        process.Finish().ShouldFail(
+            1, $"TESSERA_LIBTORCH names {LibTorchFolder}, but {second} would be loaded as well: take that libtorch out of the program, or unset TESSERA_LIBTORCH.");
+    }
+
+    [Fact]
+    public void A_Run_Begun_With_Nohup_Outlives_Its_Terminal()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals.");
+        using var process = TesseraProcess.WithoutHangUp(Pretrain("nohup"));
+        process.WaitFor("epoch 1/8: PSNR ");
+        process.Signal(HangUp);
+
+        var outcome = process.Finish().ShouldBeDone();
+
+        outcome.Error.ShouldContain("epoch 8/8: PSNR ");
+    }
+
+    private static string LibTorchFolder =>
+        Path.GetDirectoryName(Directory.EnumerateFiles(AppContext.BaseDirectory, "libtorch_cpu.so", SearchOption.AllDirectories).Single())!;
+
+    private static readonly string[] LibTorchFiles = ["libc10.so", "libtorch.so", "libtorch_cpu.so"];
+
+    /// <summary>
+    /// The program as it is built, in which small files stand for libtorch by their names: hundreds of megabytes are not copied for a test, and
+    /// nothing may so much as open them.
+    /// </summary>
+    private string CopyOfTheProgram()
+    {
+        var program = folder.Folder("program");
+        foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory, "*", SearchOption.AllDirectories))
+        {
+            var copy = Path.Join(program, Path.GetRelativePath(AppContext.BaseDirectory, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(LibTorchFiles.Contains(Path.GetFileName(file)) ? Path.Join(LibTorchFolder, "libc10.so") : file, copy);
+        }
+        return program;
     }
 
     private IEnumerable<string> Pretrain(string name) =>

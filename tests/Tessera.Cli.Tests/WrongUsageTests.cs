@@ -54,7 +54,7 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
         Assert.SkipWhen(TorchSharp.torch.cuda_is_available(), "There is a GPU.");
 
         CommandLine.Run("pretrain", "--device", "cuda", "--out", folder["run"]).ShouldFail(
-            2, "--device cuda needs an NVIDIA GPU and libtorch for CUDA, and none was found: set TESSERA_LIBTORCH to the torch/lib folder of a PyTorch installation with CUDA, or use --device cpu.");
+            2, "The device 'cuda' needs an NVIDIA GPU and libtorch for CUDA, and none was found: set TESSERA_LIBTORCH to the torch/lib folder of a PyTorch installation with CUDA, or choose the device cpu.");
     }
 
     [Fact]

@@ -3,34 +3,50 @@ using Tessera.Cli.Console;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary>Turns Ctrl-C and SIGTERM into a request to end well. A second one ends at once.</summary>
+/// <summary>Turns Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) into a request to end well. A second one ends at once.</summary>
+/// <remarks>A program that is begun with SIGHUP ignored, as <c>nohup</c> does, goes on without its terminal.</remarks>
 internal sealed class InterruptSignals : IDisposable
 {
     private readonly Terminal terminal;
     private readonly CancellationTokenSource source = new();
-    private readonly PosixSignalRegistration interrupt, terminate;
+    private readonly List<PosixSignalRegistration> registrations = [];
 
     public InterruptSignals(Terminal terminal)
     {
         this.terminal = terminal;
-        interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle);
-        terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle);
+        registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle));
+        registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle));
+        if (!OperatingSystem.IsWindows() && !IgnoresHangUp) registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle));
     }
 
     public CancellationToken Token => source.Token;
 
     public void Dispose()
     {
-        interrupt.Dispose();
-        terminate.Dispose();
+        foreach (var registration in registrations) registration.Dispose();
         source.Dispose();
     }
 
     private void Handle(PosixSignalContext context)
     {
+        // The shell and the system both tell of a terminal that closes: the second is no impatience.
+        context.Cancel = context.Signal == PosixSignal.SIGHUP || !source.IsCancellationRequested;
         if (source.IsCancellationRequested) return;
-        context.Cancel = true;
         terminal.Note("stopping; a second interrupt stops at once");
         source.Cancel();
     }
+
+    // .NET takes a signal over even where it was ignored. The handler stands first in the system's structure, on Linux and on macOS.
+    private static bool IgnoresHangUp
+    {
+        get
+        {
+            const int HangUp = 1, Ignored = 1; // SIGHUP, SIG_IGN
+            var handler = new nint[64]; // longer than any system's structure
+            return sigaction(HangUp, 0, handler) == 0 && handler[0] == Ignored;
+        }
+    }
+
+    [DllImport("libc")]
+    private static extern int sigaction(int signal, nint action, [Out] nint[] previous);
 }

@@ -6,8 +6,8 @@ namespace Tessera.Data;
 
 /// <summary>Random resized crop and flip of whole batches, as two matrix products.</summary>
 /// <remarks>
-/// Crops are drawn as in Inception (Szegedy et al. 2015, arXiv:1409.4842): area in [smallest, 1], aspect in [3/4, 4/3]. Resizing is
-/// linear and separable, so a crop is one small matrix a picture and direction; it widens its window when it shrinks, against
+/// Crops are drawn as in Inception (Szegedy et al. 2015, arXiv:1409.4842): area in [smallest, 1], aspect in [3/4, 4/3] times the
+/// picture's own, so that no picture is stretched by more. Resizing is linear and separable, so a crop is one small matrix a picture and direction; it widens its window when it shrinks, against
 /// aliasing. A flip reverses the columns of the horizontal one.
 /// </remarks>
 public sealed class Augmentation(AugmentationOptions options, int height, int width, ulong seed)
@@ -55,7 +55,7 @@ public sealed class Augmentation(AugmentationOptions options, int height, int wi
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             var area = height * width * (options.SmallestCrop + (1 - options.SmallestCrop) * random.NextDouble());
-            var aspect = Math.Exp((2 * random.NextDouble() - 1) * LogAspect);
+            var aspect = Math.Exp((2 * random.NextDouble() - 1) * LogAspect) * ((double)width / height);
             var (cropHeight, cropWidth) = ((int)Math.Round(Math.Sqrt(area / aspect)), (int)Math.Round(Math.Sqrt(area * aspect)));
             if (cropHeight < 1 || cropWidth < 1 || cropHeight > height || cropWidth > width) continue;
             return (random.NextBelow(height - cropHeight + 1), random.NextBelow(width - cropWidth + 1), cropHeight, cropWidth);

@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using Tessera.Imaging;
+using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -21,7 +21,7 @@ public sealed class ResidentPixels : IDisposable
         if (images.DecodesWhenRead) return null; // there are too many even to pack
         var bytes = (long)images.Count * images.Shape.Pixels;
         var wanted = choice == DataOnDevice.Yes
-            || (choice == DataOnDevice.Auto && device.type == DeviceType.CUDA && bytes <= LargestShare * TotalMemory(device));
+            || (choice == DataOnDevice.Auto && device.type == DeviceType.CUDA && bytes <= LargestShare * CudaDriver.TotalMemory(device));
         return wanted ? new ResidentPixels(Upload(images, device)) : null;
     }
 
@@ -52,19 +52,6 @@ public sealed class ResidentPixels : IDisposable
             target.narrow(0, start, count).copy_(part);
         }
         return target;
-    }
-
-    // TorchSharp has no call for this; the driver's library, which is on every machine that has such a device, does.
-    private static long TotalMemory(Device device)
-    {
-        var name = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
-        if (!NativeLibrary.TryLoad(name, out var driver) || !NativeLibrary.TryGetExport(driver, "cuDeviceTotalMem_v2", out var address)) return 0;
-        unsafe
-        {
-            nuint bytes = 0;
-            var total = (delegate* unmanaged<nuint*, int, int>)address;
-            return total(&bytes, Math.Max(0, device.index)) == 0 ? (long)bytes : 0;
-        }
     }
 }
 

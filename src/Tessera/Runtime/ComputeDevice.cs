@@ -20,7 +20,7 @@ public static class ComputeDevice
         if (!named && name != "auto")
             throw new ComputeDeviceException($"There is no device '{name}': choose auto, cpu, cuda or cuda:N.");
         if (!cuda_is_available())
-            throw new ComputeDeviceException($"--device {name} needs an NVIDIA GPU and libtorch for CUDA, and none was found: set {LibTorch.FolderVariable} to the torch/lib folder of a PyTorch installation with CUDA, or use --device cpu.");
+            throw new ComputeDeviceException($"The device '{name}' needs an NVIDIA GPU and libtorch for CUDA, and none was found: set {LibTorch.FolderVariable} to the torch/lib folder of a PyTorch installation with CUDA, or choose the device cpu.");
         var count = cuda.device_count();
         return number < count ? new Device(DeviceType.CUDA, number)
             : throw new ComputeDeviceException($"There is no device '{name}': this machine has {count}, counted from cuda:0.");

@@ -7,11 +7,12 @@ namespace Tessera.Runtime;
 /// <remarks>
 /// TorchSharp 0.107 wraps each number that it hands to libtorch, also the 1 that <c>a + b</c> multiplies b by, and lets go of it before the call
 /// has ended. A garbage collection at that moment frees it, and libtorch throws or computes with whatever lies there. So tensors are added
-/// and combined with numbers by these methods, and never by operators. Differences, products and quotients of two tensors are safe as they are.
+/// and combined with numbers by these methods, and never by operators: eng/BannedSymbols.txt has the build refuse all else. Differences,
+/// products and quotients of two tensors are safe as they are.
 /// </remarks>
 internal static class HeldNumbers
 {
-    private static readonly Scalar One = 1;
+    private static readonly Scalar One = Hold(1L);
 
     public static Tensor Plus(this Tensor left, Tensor right) => left.add(right, One);
 
@@ -19,39 +20,46 @@ internal static class HeldNumbers
 
     public static Tensor Plus(this Tensor left, double right)
     {
-        using Scalar held = right;
+        using var held = Hold(right);
         return left.add(held, One);
     }
 
     public static Tensor PlusInPlace(this Tensor left, double right)
     {
-        using Scalar held = right;
+        using var held = Hold(right);
         return left.add_(held, One);
     }
 
     public static Tensor Times(this Tensor left, double right)
     {
-        using Scalar held = right;
+        using var held = Hold(right);
         return left.mul(held);
     }
 
     public static Tensor AtLeast(this Tensor values, double smallest)
     {
-        using Scalar held = smallest;
+        using var held = Hold(smallest);
         return values.clamp_min(held);
     }
 
     public static Tensor BetweenInPlace(this Tensor values, double smallest, double largest)
     {
-        using Scalar low = smallest, high = largest;
+        using Scalar low = Hold(smallest), high = Hold(largest);
         return values.clamp_(low, high);
     }
 
     public static Tensor FillInPlace(this Tensor target, double value)
     {
-        using Scalar held = value;
+        using var held = Hold(value);
         return target.fill_(held);
     }
+
+    // The one place that makes TorchSharp's numbers: who asks for one keeps it until the call has ended, and disposes it then.
+#pragma warning disable RS0030
+    public static Scalar Hold(double value) => value;
+
+    private static Scalar Hold(long value) => value;
+#pragma warning restore RS0030
 
     /// <summary>So many multiples of a number, from 0.</summary>
     /// <returns>(count), int64</returns>

@@ -10,7 +10,10 @@ namespace Tessera.Runtime;
 /// Two things need care. TorchSharp 0.107.0's Linux library requires the symbol version GLIBCXX_3.4.32, which the C++ runtime
 /// of Debian 12 and Ubuntu 22.04 lacks; its one symbol there is a marker that is never called, so the requirement is made
 /// weak in a copy that lives in memory. And libtorch can come from elsewhere than the build: from the folder named in
-/// <c>TESSERA_LIBTORCH</c>, for example a Python installation's <c>torch/lib</c>, for the CPU or for CUDA.
+/// <c>TESSERA_LIBTORCH</c>, for example a Python installation's <c>torch/lib</c>, for the CPU or for CUDA. Then the build's own must stay
+/// out, since two in one process end it. TorchSharp asks for torch_cpu once more, by name, in a static constructor that no resolver of
+/// ours is asked in, and the runtime tries the program's native folders before it takes what is loaded. So the build's libtorch
+/// lies in none of them, but in a folder that only this class knows.
 /// </remarks>
 public static class LibTorch
 {
@@ -64,17 +67,19 @@ public static class LibTorch
         if (!string.IsNullOrEmpty(folder) && !Directory.Exists(folder))
             throw new LibTorchException($"{FolderVariable} names {folder}, which is not a folder: set it to a folder that holds {FileName("torch_cpu")}, or unset it.");
 
-        var folders = string.IsNullOrEmpty(folder) ? NativeFolders() : [folder];
+        IReadOnlyList<string> folders = string.IsNullOrEmpty(folder) ? [.. NativeFolders(), OwnFolder] : [folder];
         foreach (var library in new[] { "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch" })
         {
             var path = Find(folders, FileName(library));
             if (path is not null)
             {
                 var handle = LoadLibrary(path, folder);
+                RequireName(path, folder);
                 if (library == "torch_cpu") cpuLibrary = handle;
             }
             else if (!library.Contains("cuda", StringComparison.Ordinal)) throw Missing(FileName(library), folder);
         }
+        if (!string.IsNullOrEmpty(folder)) RequireNoOther(folder);
 
         var binding = Find(NativeFolders(), FileName("LibTorchSharp"))
             ?? throw new LibTorchException($"{FileName("LibTorchSharp")} is not beside the program: build or install it again.");
@@ -85,6 +90,16 @@ public static class LibTorch
         }
         if (OperatingSystem.IsLinux()) LoadWithoutNewerCxxVersion(binding, folder);
         else LoadLibrary(binding, folder);
+    }
+
+    // A program that references libtorch's packages itself has it where TorchSharp finds it.
+    private static void RequireNoOther(string folder)
+    {
+        var name = FileName("torch_cpu");
+        if (Find(NativeFolders(), name) is { } other && Real(other) != Real(Path.Combine(folder, name)))
+            throw new LibTorchException($"{FolderVariable} names {folder}, but {other} would be loaded as well: take that libtorch out of the program, or unset {FolderVariable}.");
+
+        static string Real(string file) => Path.GetFullPath(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file);
     }
 
     private static void LoadWithoutNewerCxxVersion(string binding, string? folder)
@@ -133,6 +148,14 @@ public static class LibTorch
             throw DoesNotLoad(name, folder, Reason(Marshal.PtrToStringUTF8(dlerror()) ?? "a function is missing"), null);
     }
 
+    // A library that goes by another name than its file's (a system's package may number it) is not the one that TorchSharp's half asks for.
+    private static void RequireName(string path, string? folder)
+    {
+        const int Lazy = 1, OnlyIfLoaded = 4; // RTLD_LAZY, RTLD_NOLOAD
+        if (OperatingSystem.IsLinux() && dlopen(Path.GetFileName(path), Lazy | OnlyIfLoaded) == 0)
+            throw DoesNotLoad(path, folder, "it does not go by this name, but by another SONAME", null);
+    }
+
     private static LibTorchException DoesNotLoad(string name, string? folder, string reason, Exception? inner)
     {
         var advice = folder is null
@@ -160,6 +183,9 @@ public static class LibTorch
         return lines.FirstOrDefault(l => l.Contains("undefined symbol", StringComparison.Ordinal)
             || l.Contains("not found", StringComparison.Ordinal) || l.Contains("cannot open", StringComparison.Ordinal)) ?? lines[0];
     }
+
+    // Tessera.csproj puts the packages' files there.
+    private static string OwnFolder => Path.Combine(AppContext.BaseDirectory, "libtorch");
 
     private static IReadOnlyList<string> NativeFolders()
     {

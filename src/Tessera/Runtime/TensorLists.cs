@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Runtime;
@@ -52,7 +51,7 @@ internal static class TensorLists
     // The numbers are kept until the call has ended: see HeldNumbers.
     private static void Invoke(string name, Tensor[][] lists, params double[] numbers)
     {
-        var held = Array.ConvertAll(numbers, n => (Scalar)n);
+        var held = Array.ConvertAll(numbers, HeldNumbers.Hold);
         Kernels.Value.invoke(name, [.. lists, .. held]);
         foreach (var number in held) number.Dispose();
     }

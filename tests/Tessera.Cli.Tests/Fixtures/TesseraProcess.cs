@@ -12,17 +12,30 @@ internal sealed class TesseraProcess : IDisposable
     /// <param name="arguments">The command line.</param>
     /// <param name="environment">Variables that differ from the test's own.</param>
     public TesseraProcess(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+        : this(AppContext.BaseDirectory, arguments, environment)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Join(AppContext.BaseDirectory, "Tessera.Cli.dll"), .. arguments])
-        {
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        };
+    }
+
+    /// <param name="program">The folder that the program lies in, where it is not the test's own.</param>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="environment">Variables that differ from the test's own.</param>
+    public TesseraProcess(string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+        : this(new ProcessStartInfo("dotnet", [Program(program), .. arguments]), environment)
+    {
+    }
+
+    private TesseraProcess(ProcessStartInfo start, (string Name, string Value)[] environment)
+    {
+        start.RedirectStandardError = start.RedirectStandardOutput = true;
         start.Environment["OMP_NUM_THREADS"] = "1"; // the models are too small for more, and sums come out the same everywhere
         foreach (var (name, value) in environment) start.Environment[name] = value;
         process = Process.Start(start)!;
         output = process.StandardOutput.ReadToEndAsync();
     }
+
+    /// <summary>Begins it as nohup does: told to ignore that its terminal closes.</summary>
+    public static TesseraProcess WithoutHangUp(IEnumerable<string> arguments) =>
+        new(new ProcessStartInfo("sh", ["-c", "trap '' HUP; exec dotnet \"$@\"", "sh", Program(AppContext.BaseDirectory), .. arguments]), []);
 
     public static Outcome Run(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
@@ -41,6 +54,12 @@ internal sealed class TesseraProcess : IDisposable
         }
         throw new InvalidOperationException($"The process ended without a line '{beginning}': {string.Join('\n', seen)}");
     }
+
+    /// <summary>The full paths of the files that it has mapped into its memory (Linux alone).</summary>
+    public IReadOnlySet<string> MappedFiles() =>
+        File.ReadLines($"/proc/{process.Id}/maps").Select(line => line.IndexOf('/') is var start and >= 0 ? line[start..] : "").ToHashSet();
+
+    private static string Program(string folder) => Path.Join(folder, "Tessera.Cli.dll");
 
     public void Kill() => process.Kill();
 

@@ -69,23 +69,28 @@ public sealed class AugmentationTests
         together[0].ShouldNotBe(together[1]);
     }
 
-    [Fact]
-    public void Draws_Areas_And_Aspects_Within_Their_Ranges()
+    [Theory]
+    [InlineData(64, 64)]
+    [InlineData(64, 128)]
+    [InlineData(192, 64)]
+    public void Draws_Areas_And_Aspects_Within_Their_Ranges(int fullHeight, int fullWidth)
     {
-        const int side = 64;
         int[] pictures = [.. Enumerable.Range(0, 4000)];
-        var crops = Draw(new AugmentationOptions { SmallestCrop = 0.3 }, pictures, height: side, width: side);
+        var crops = Draw(new AugmentationOptions { SmallestCrop = 0.3 }, pictures, height: fullHeight, width: fullWidth);
         foreach (var crop in crops)
         {
             var (top, left, height, width) = (crop[0], crop[1], crop[2], crop[3]);
-            top.ShouldBeInRange(0, side - height);
-            left.ShouldBeInRange(0, side - width);
-            (height * width / (side * side)).ShouldBeInRange(0.3f - 0.02f, 1); // sides are whole pixels
-            (width / height).ShouldBeInRange(0.75f - 0.03f, 4f / 3 + 0.05f);
+            top.ShouldBeInRange(0, fullHeight - height);
+            left.ShouldBeInRange(0, fullWidth - width);
+            (height * width / (fullHeight * fullWidth)).ShouldBeInRange(0.3f - 0.02f, 1); // sides are whole pixels
+            (width / fullWidth / (height / fullHeight)).ShouldBeInRange(0.75f - 0.03f, 4f / 3 + 0.05f); // how far the picture is stretched
         }
-        var areas = crops.Select(c => c[2] * c[3] / (side * side)).ToList();
+        var areas = crops.Select(c => c[2] * c[3] / (fullHeight * fullWidth)).ToList();
         areas.Min().ShouldBeLessThan(0.32f);
         areas.Max().ShouldBeGreaterThan(0.95f);
+        var stretched = crops.Select(c => c[3] / fullWidth / (c[2] / fullHeight)).ToList();
+        stretched.Min().ShouldBeLessThan(0.78f);
+        stretched.Max().ShouldBeGreaterThan(1.29f);
         crops.Count(c => c[4] == 1).ShouldBeInRange(1874, 2126); // four deviations from a half
     }
 

@@ -9,8 +9,20 @@ public sealed class ComputeDeviceTests
     public void Finds_The_Cpu() => ComputeDevice.Resolve("cpu").type.ShouldBe(DeviceType.CPU);
 
     [Fact]
-    public void Takes_A_Gpu_Where_There_Is_One() =>
-        ComputeDevice.Resolve("auto").type.ShouldBe(torch.cuda_is_available() ? DeviceType.CUDA : DeviceType.CPU);
+    public void Takes_The_Cpu_Where_The_Driver_Knows_No_Gpu()
+    {
+        Assert.SkipWhen(CudaDriver.TotalMemory(new torch.Device(DeviceType.CUDA, 0)) > 0, "There is a GPU here.");
+        ComputeDevice.Resolve("auto").type.ShouldBe(DeviceType.CPU);
+    }
+
+    [Fact]
+    public void Takes_The_Gpu_That_LibTorch_Can_Use()
+    {
+        Assert.SkipUnless(torch.cuda_is_available(), "There is no GPU that this libtorch can use.");
+        ComputeDevice.Resolve("auto").ToString().ShouldBe("cuda:0");
+        ComputeDevice.Resolve("cuda").ToString().ShouldBe("cuda:0");
+        CudaDriver.Name(ComputeDevice.Resolve("auto")).ShouldNotBeNullOrEmpty();
+    }
 
     [Theory]
     [InlineData("")]
@@ -29,6 +41,6 @@ public sealed class ComputeDeviceTests
     {
         Assert.SkipWhen(torch.cuda_is_available(), "There is a GPU here.");
         Should.Throw<ComputeDeviceException>(() => ComputeDevice.Resolve(name)).Message.ShouldBe(
-            $"--device {name} needs an NVIDIA GPU and libtorch for CUDA, and none was found: set TESSERA_LIBTORCH to the torch/lib folder of a PyTorch installation with CUDA, or use --device cpu.");
+            $"The device '{name}' needs an NVIDIA GPU and libtorch for CUDA, and none was found: set TESSERA_LIBTORCH to the torch/lib folder of a PyTorch installation with CUDA, or choose the device cpu.");
     }
 }
