@@ -8,6 +8,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     private const int HangUp = 1, Interrupt = 2, Terminate = 15; // as kill -l numbers them
     private const string Epochs = "8"; // long enough that no signal comes too late
     private static readonly (string, string) NoLibTorch = ("TESSERA_LIBTORCH", "/nowhere");
+    private static readonly string[] LibTorchFiles = ["libc10.so", "libtorch.so", "libtorch_cpu.so"];
     private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
@@ -79,6 +80,25 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Refuses_A_LibTorch_That_Lacks_A_Function()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The symbols are Linux's.");
+        var program = CopyOfTheProgram();
+        var binding = Directory.EnumerateFiles(program, "libLibTorchSharp.so", SearchOption.AllDirectories).Single(f => f.Contains("linux-x64", StringComparison.Ordinal));
+        var bytes = File.ReadAllBytes(binding);
+        bytes.AsSpan(bytes.AsSpan().IndexOf("_ZN2at4_ops22upsample_nearest3d_vec4call"u8)).Slice(35, 1).Fill((byte)'9'); // as an older one would: it is never called here
+        File.WriteAllBytes(binding, bytes);
+
+        using var process = new TesseraProcess(program, Pretrain("older"), ("TESSERA_LIBTORCH", LibTorchFolder));
+        var outcome = process.Finish();
+
+        outcome.LastError.ShouldStartWith($"tessera: {binding} does not load (");
+        outcome.LastError.ShouldContain("undefined symbol: _ZN2at4_ops22upsample_nearest3d_vec9call");
+        outcome.LastError.ShouldEndWith($"TESSERA_LIBTORCH ({LibTorchFolder}) must hold libtorch 2.10, for which TorchSharp 0.107.0 is built.");
+        outcome.Code.ShouldBe(1);
+    }
+
+    [Fact]
     public void Refuses_A_Folder_Beside_A_LibTorch_That_Would_Be_Loaded_Too()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The folder's name is Linux's.");
@@ -107,8 +127,6 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
 
     private static string LibTorchFolder =>
         Path.GetDirectoryName(Directory.EnumerateFiles(AppContext.BaseDirectory, "libtorch_cpu.so", SearchOption.AllDirectories).Single())!;
-
-    private static readonly string[] LibTorchFiles = ["libc10.so", "libtorch.so", "libtorch_cpu.so"];
 
     /// <summary>
     /// The program as it is built, in which small files stand for libtorch by their names: hundreds of megabytes are not copied for a test, and

@@ -4,7 +4,7 @@ using Tessera.Cli.Console;
 namespace Tessera.Cli.Commands;
 
 /// <summary>Turns Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) into a request to end well. A second one ends at once.</summary>
-/// <remarks>A program that is begun with SIGHUP ignored, as <c>nohup</c> does, goes on without its terminal.</remarks>
+/// <remarks>.NET leaves alone what was ignored when the program began: under <c>nohup</c> it goes on without its terminal.</remarks>
 internal sealed class InterruptSignals : IDisposable
 {
     private readonly Terminal terminal;
@@ -16,7 +16,7 @@ internal sealed class InterruptSignals : IDisposable
         this.terminal = terminal;
         registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle));
         registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle));
-        if (!OperatingSystem.IsWindows() && !IgnoresHangUp) registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle));
+        registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle));
     }
 
     public CancellationToken Token => source.Token;
@@ -35,18 +35,4 @@ internal sealed class InterruptSignals : IDisposable
         terminal.Note("stopping; a second interrupt stops at once");
         source.Cancel();
     }
-
-    // .NET takes a signal over even where it was ignored. The handler stands first in the system's structure, on Linux and on macOS.
-    private static bool IgnoresHangUp
-    {
-        get
-        {
-            const int HangUp = 1, Ignored = 1; // SIGHUP, SIG_IGN
-            var handler = new nint[64]; // longer than any system's structure
-            return sigaction(HangUp, 0, handler) == 0 && handler[0] == Ignored;
-        }
-    }
-
-    [DllImport("libc")]
-    private static extern int sigaction(int signal, nint action, [Out] nint[] previous);
 }

@@ -83,13 +83,12 @@ public static class LibTorch
 
         var binding = Find(NativeFolders(), FileName("LibTorchSharp"))
             ?? throw new LibTorchException($"{FileName("LibTorchSharp")} is not beside the program: build or install it again.");
-        if (NativeLibrary.TryLoad(binding, out _))
+        if (!OperatingSystem.IsLinux()) LoadLibrary(binding, folder);
+        else if (FaultOfLoading(binding) is { } fault)
         {
-            RequireAllFunctions(binding, folder, binding);
-            return;
+            if (!fault.Contains(NewerCxxVersion, StringComparison.Ordinal)) throw DoesNotLoad(binding, folder, Reason(fault), null);
+            LoadWithoutNewerCxxVersion(binding, folder);
         }
-        if (OperatingSystem.IsLinux()) LoadWithoutNewerCxxVersion(binding, folder);
-        else LoadLibrary(binding, folder);
     }
 
     // A program that references libtorch's packages itself has it where TorchSharp finds it.
@@ -121,31 +120,28 @@ public static class LibTorch
             throw new LibTorchException($"The system refused a file in memory (error {Marshal.GetLastPInvokeError()}), which loading TorchSharp needs on a C++ runtime older than GCC 13's: use a newer system, or allow memfd_create.");
         var file = new SafeFileHandle(descriptor, ownsHandle: false);
         RandomAccess.Write(file, image, 0);
-        LoadLibrary($"/proc/self/fd/{descriptor}", folder, binding);
+        if (FaultOfLoading($"/proc/self/fd/{descriptor}") is { } fault) throw DoesNotLoad(binding, folder, Reason(fault), null);
     }
 
-    private static nint LoadLibrary(string path, string? folder, string? name = null)
+    private static nint LoadLibrary(string path, string? folder)
     {
-        nint handle;
         try
         {
-            handle = NativeLibrary.Load(path);
+            return NativeLibrary.Load(path);
         }
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
-            throw DoesNotLoad(name ?? path, folder, Reason(e.Message), e);
+            throw DoesNotLoad(path, folder, Reason(e.Message), e);
         }
-        if (name is not null) RequireAllFunctions(path, folder, name);
-        return handle;
     }
 
-    // The loader looks functions up when they are first called, and one that another version of libtorch lacks would then end the
-    // process. Asking for all of them now turns that into a sentence.
-    private static void RequireAllFunctions(string path, string? folder, string name)
+    // .NET has functions looked up when they are first called, and one that another version of libtorch lacks would then end the process.
+    // Asking for all of them now turns that into a sentence. It must be the first to load the library: later nothing is looked up again.
+    private static string? FaultOfLoading(string path)
     {
         const int Now = 2; // RTLD_NOW
-        if (OperatingSystem.IsLinux() && dlopen(path, Now) == 0)
-            throw DoesNotLoad(name, folder, Reason(Marshal.PtrToStringUTF8(dlerror()) ?? "a function is missing"), null);
+        _ = dlerror(); // .NET loads a library to find this function at its first call, which would overwrite what it has to tell
+        return dlopen(path, Now) != 0 ? null : Marshal.PtrToStringUTF8(dlerror()) ?? "a function is missing";
     }
 
     // A library that goes by another name than its file's (a system's package may number it) is not the one that TorchSharp's half asks for.
