@@ -144,6 +144,80 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Resuming_Finds_Pictures_That_Were_Moved_And_Keeps_To_The_Run_Otherwise()
+    {
+        var (here, there) = (folder.Folder("here"), folder["there"]);
+        Pictures.Mixed(here);
+        string[] small = [.. TrainedRun.Small, "--workers", "2"];
+        CommandLine.Run(["pretrain", "--data", here, "--out", folder["run"], "--cache", folder["cache"], .. small, "--epochs", "1"]).ShouldBeDone();
+        Directory.Move(here, there);
+
+        CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"]).ShouldFail(
+            1, $"There is no folder or file {here}: name a folder of pictures, a .tessera file, or shapes.");
+        var resumed = CommandLine.Run(
+            "pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--data", there, "--log-steps", "1", "--checkpoint-steps", "7").ShouldBeDone();
+
+        resumed.Error.ShouldNotContain("bit for bit");
+        File.ReadAllText(folder["run/options.json"]).ShouldContain(there);
+        CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--workers", "1").ShouldBeDone()
+            .Error.ShouldContain("device, number format or workers are others than before (cpu, fp32, 1): from here on the run is no longer bit for bit");
+        CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--data", TrainedRun.Data).LastError
+            .ShouldContain("The pictures have changed since");
+    }
+
+    [Fact]
+    public void Pretrain_Finishes_A_Copy_Of_A_Run_And_Begins_Another_From_It()
+    {
+        string[] constant = ["pretrain", "--data", TrainedRun.Data, "--cache", run.Cache, .. TrainedRun.Small, "--schedule", "constant"];
+        CommandLine.Run([.. constant, "--out", folder["run"], "--epochs", "2"]).ShouldBeDone();
+
+        var finished = CommandLine.Run("pretrain", "--resume", folder["run"], "--finish", "1", "--out", folder["finished"], "--cache", run.Cache, "--json");
+        Json(finished.ShouldBeDone()).GetProperty("steps").GetInt64().ShouldBe(15); // 2 epochs of 5 steps, and one more
+        finished.Error.ShouldContain("going on from step 10\n");
+
+        var begun = CommandLine.Run([.. constant, "--out", folder["begun"], "--epochs", "1", "--placement", "decoder", "--init", folder["finished"]]).ShouldBeDone();
+        begun.Error.ShouldContain($"begun from {folder["finished/model.safetensors"]}: ");
+        begun.Error.ShouldContain("left as they are drawn: ");
+        begun.Error.ShouldContain("the placement of mask tokens is encoder, not decoder");
+
+        CommandLine.Run("pretrain", "--resume", run.Folder, "--finish", "1", "--out", folder["no"], "--cache", run.Cache).ShouldFail(
+            2, $"The rate of the run in {run.Folder} falls by itself: only a run at a constant rate is finished in a copy. (--schedule)");
+        CommandLine.Run("pretrain", "--finish", "1").ShouldFail(2, "--finish goes with --resume RUN and --out NEW.");
+        CommandLine.Run("pretrain", "--resume", run.Folder, "--finish", "1").ShouldFail(2, "--finish needs --out: the copy's directory.");
+    }
+
+    [Fact]
+    public void Evaluate_Says_Where_Its_Figures_May_Not_Mean_What_They_Seem_To()
+    {
+        string[] arguments = ["evaluate", "reconstruction", "--model", run.Folder, "--cache", run.Cache, "--data"];
+        CommandLine.Run([.. arguments, TrainedRun.Data]).ShouldBeDone().Error.ShouldNotContain("trained");
+        CommandLine.Run([.. arguments, "shapes:60", "--no-pack"]).ShouldBeDone().Error
+            .ShouldContain("these pictures are others than those that the model was trained on (shapes: shapes:100), or have changed since");
+        var development = CommandLine.Run([.. arguments, TrainedRun.Data, "--split", "development"]).ShouldBeDone();
+        development.Error.ShouldContain("the model was trained on the development split too");
+        development.Output.ShouldContain(" development pictures of shapes:100, 3 of 4 patches hidden\n");
+        // Another seed draws other masks, of the same pictures.
+        var (one, other) = (CommandLine.Run([.. arguments, TrainedRun.Data, "--json"]), CommandLine.Run([.. arguments, TrainedRun.Data, "--seed", "9", "--json"]));
+        var (first, second) = (Json(one), Json(other));
+        first.GetProperty("pictures").GetInt32().ShouldBe(second.GetProperty("pictures").GetInt32());
+        first.GetProperty("model").GetProperty("psnr").GetDouble().ShouldNotBe(second.GetProperty("model").GetProperty("psnr").GetDouble());
+    }
+
+    [Fact]
+    public void Pretrain_Measures_On_The_Development_Split_Where_It_Is_Held_Out()
+    {
+        var outcome = CommandLine.Run(["pretrain", "--data", "shapes:200", "--out", folder["run"], "--cache", folder["cache"], .. TrainedRun.Small,
+            "--epochs", "1", "--hold-out-development", "--json"]).ShouldBeDone();
+
+        var summary = Json(outcome);
+        outcome.Error.ShouldContain($" on hidden patches of {summary.GetProperty("heldOutPictures").GetInt32()} development pictures (");
+        (summary.GetProperty("trainingPictures").GetInt32() + summary.GetProperty("heldOutPictures").GetInt32()).ShouldBe(200); // its own test split is untouched
+        File.ReadAllText(folder["run/metrics.jsonl"]).ShouldContain("\"development/PSNR\"");
+        CommandLine.Run("evaluate", "reconstruction", "--model", folder["run"], "--data", "shapes:200", "--cache", folder["cache"], "--split", "development", "--json")
+            .ShouldBeDone().Error.ShouldNotContain("too good");
+    }
+
+    [Fact]
     public void Reconstruct_Draws_What_It_Can()
     {
         File.WriteAllBytes(folder["a.png"], Pictures.Encode(30, 20, SKColorType.Rgba8888, SKEncodedImageFormat.Png));

@@ -36,6 +36,24 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         Count().ShouldBe(before + 2 * miscounted);
     }
 
+    [Fact]
+    public void Leaves_Nothing_Behind_When_A_Run_Cannot_Go_On()
+    {
+        using var folder = new ScratchFolder();
+        var options = PackedShapes.Options.WithTraining(t => t with { Workers = 3, AverageDecay = 0.9 });
+        TestRuns.TrainUntil(folder.File("run"), options, shapes.Images, 1);
+        using (var stream = new FileStream(RunDirectory.NewestCheckpoint(folder.File("run"))!, FileMode.Open)) stream.SetLength(stream.Length - 5);
+        var miscounted = Count();
+        new MaskedAutoencoder(options.ToModel()).Dispose();
+        miscounted = Count() - miscounted; // TorchSharp counts what becomes a parameter twice
+        var (before, threads) = (Count(), Workers());
+
+        Should.Throw<RunDirectoryException>(() => TestRuns.Train(folder.File("run"), options, shapes.Images)).Message.ShouldContain("is damaged");
+
+        Count().ShouldBe(before + miscounted);
+        Workers().ShouldBe(threads);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -95,6 +113,10 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         }).ToArray();
         counts.Distinct().ShouldHaveSingleItem();
     }
+
+    /// <summary>Threads that train, by the name that the system shows.</summary>
+    private static int Workers() => OperatingSystem.IsLinux()
+        ? Directory.EnumerateDirectories("/proc/self/task").Count(t => File.ReadAllText(Path.Join(t, "comm")).StartsWith("training", StringComparison.Ordinal)) : 0;
 
     private static long Count()
     {
