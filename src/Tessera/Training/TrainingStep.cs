@@ -99,7 +99,7 @@ public sealed partial class TrainingStep : IDisposable
         var coupled = objective.Couples ? AddCoupledGradients() : null;
         var all = sums.OfType<Tensor[]>().ToArray(); // a batch may have fewer parts than there are workers
         if (all.Length == 0) throw new InvalidOperationException("There are no gradients: call Accumulate before Update.");
-        threads.Run(worker => AddUp(all, worker));
+        if (all.Length > 1) threads.Run(worker => AddUp(all, worker));
         Tensor[] gradients = projections is null ? all[0] : [.. order.Select(o => o.IsProjected ? projections[o.Index] : all[0][o.Index])];
         if (options.Clip is { } norm) TensorLists.Clip(gradients, norm);
         ForEach(Optimizer.Shares, (share, _) => Optimizer.Step(learningRate, gradients, share));

@@ -1,0 +1,183 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Tessera.Data;
+using Tessera.Models;
+using Tessera.Runs;
+using Tessera.Tests.Fixtures;
+using Tessera.Training;
+using Tessera.Weights;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Tessera.Tests.Training;
+
+/// <summary>The loop with an objective and an evaluator of the tests' own: it knows no model.</summary>
+public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<PackedShapes>, IDisposable
+{
+    private static readonly TrainingOptions Options = new()
+    {
+        Epochs = 4,
+        BatchSize = 16,
+        LearningRate = 2.5,
+        WeightDecay = 0,
+        Workers = 2,
+        Device = "cpu",
+        Precision = Tessera.Runtime.Precision.Fp32,
+        LogSteps = 1,
+        EvaluateEvery = 3,
+        CheckpointSteps = 1,
+    };
+
+    private readonly ScratchFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void Learns_Whatever_An_Objective_Asks_For()
+    {
+        using var objective = new MeanColour();
+        var result = Train("run", objective);
+
+        result.Steps.ShouldBe(16);
+        var losses = TestRuns.Metrics(folder.File("run")).Select(l => l.Find(MetricsLog.Loss)).OfType<double>().ToList();
+        result.FinalLoss!.Value.ShouldBe(losses[^1]);
+        losses.TakeLast(4).Average().ShouldBeLessThan(losses.Take(4).Average());
+        // Standardised over the training pictures, their mean is 0.
+        foreach (var value in objective.Colour) value.ShouldBe(0, 0.2f);
+    }
+
+    [Fact]
+    public void Evaluates_As_Often_As_It_Is_Asked_To_And_At_The_End()
+    {
+        using var objective = new MeanColour();
+        var judge = new Judge(objective);
+
+        var result = Train("run", objective, judge);
+
+        judge.Epochs.ShouldBe([3, 4]);
+        result.Metrics.ShouldBe([new Metric("held-out/distance", judge.Last, "colour"), new Metric("held-out/nothing", 1, "colour", IsBaseline: true)]);
+        Directory.EnumerateFiles(folder.File("run/judgements")).Select(Path.GetFileName).Order(StringComparer.Ordinal).ShouldBe(["epoch-0003.png", "epoch-0004.png"]);
+        File.ReadAllBytes(folder.File("run/judgements/epoch-0004.png")).ShouldBe(Judge.Png);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(9)]
+    public void Restores_An_Objectives_State_And_Follows_Each_Step_Once(long stopped)
+    {
+        using var whole = new MeanColour();
+        Train("whole", whole);
+        using (var first = new MeanColour())
+        {
+            using var stop = new CancellationTokenSource();
+            Should.Throw<OperationCanceledException>(() => Train("broken", first, cancellation: stop, until: stopped));
+        }
+
+        using var second = new MeanColour();
+        Train("broken", second);
+
+        second.Steps.ShouldBe(Enumerable.Range((int)stopped + 1, 16 - (int)stopped).Select(s => (long)s));
+        second.Followed.ShouldBe(16);
+        whole.Followed.ShouldBe(16);
+        TestRuns.HashOfResult(folder.File("broken")).ShouldBe(TestRuns.HashOfResult(folder.File("whole")));
+    }
+
+    [Fact]
+    public void Ends_Where_An_Evaluation_Is_Not_A_Number_And_Drops_That_Checkpoint()
+    {
+        using var objective = new MeanColour();
+        var fault = Should.Throw<TrainingDivergedException>(() => Train("run", objective, new Judge(objective) { Spoiled = true }));
+        fault.Message.ShouldStartWith("The held-out/distance is NaN at step 12, ");
+        RunDirectory.NewestCheckpoint(folder.File("run"))!.ShouldEndWith("step-000000011.safetensors");
+    }
+
+    private TrainingResult Train(string name, MeanColour objective, Judge? judge = null, CancellationTokenSource? cancellation = null, long until = 0)
+    {
+        var existing = Directory.Exists(folder.File(name));
+        using var run = existing ? PretrainRun.Open(folder.File(name)).Run : RunDirectory.Create(folder.File(name), PackedShapes.Options);
+        var pretraining = PackedShapes.Options;
+        var data = Pretraining.DataOf(pretraining, shapes.Images, Pretraining.CheckedSplit(pretraining, shapes.Images));
+        using var loop = new TrainingLoop(run, Options, objective, data, judge is null ? [] : [judge], new Stop(cancellation, until), NullLogger.Instance);
+        return loop.Run(cancellation?.Token ?? TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>One colour that is nearest to all pictures' means; and a count of the steps, which is no parameter.</summary>
+    private sealed class MeanColour : Objective
+    {
+        private readonly ColourModel model = new();
+        private readonly Tensor followed = zeros(1);
+
+        public List<long> Steps { get; } = [];
+
+        public float Followed => followed.item<float>();
+
+        public float[] Colour => model.colour.Floats();
+
+        public override nn.Module Model => model;
+
+        public override BatchPlan Plan { get; } = BatchPlan.Whole(masks: null);
+
+        public override ObjectiveCost Cost => new(BytesKept: 1 << 20, Tokens: 64);
+
+        public override IEnumerable<(string Name, Tensor Value)> State => [("followed", followed)];
+
+        public override ObjectivePart Forward(PreparedBatch part)
+        {
+            part.Views.ShouldHaveSingleItem().Mask.ShouldBeNull();
+            return new ObjectivePart((part.Views[0].Pixels.mean([2, 3]) - model.colour).square().mean());
+        }
+
+        public override void AfterStep(long steps)
+        {
+            Steps.Add(steps);
+            followed.add_(1).ShouldNotBeNull();
+        }
+
+        public override ModelDescription Describe() =>
+            new() { Encoder = new VisionTransformerOptions(), Normalization = new PixelNormalization([0.5, 0.5, 0.5], [0.2, 0.2, 0.2]) };
+
+        public override void Dispose()
+        {
+            followed.Dispose();
+            base.Dispose();
+        }
+    }
+
+    private sealed class ColourModel : nn.Module
+    {
+        public readonly Parameter colour = new(ones(3));
+
+        public ColourModel() : base(nameof(ColourModel)) => RegisterComponents();
+    }
+
+    private sealed class Judge(MeanColour objective) : Evaluator
+    {
+        /// <summary>One white pixel.</summary>
+        public static readonly byte[] Png = Convert.FromBase64String(
+            "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==");
+
+        public List<int> Epochs { get; } = [];
+
+        public double Last { get; private set; }
+
+        public bool Spoiled { get; init; }
+
+        public override string Name => "judgements";
+
+        public override int Pictures => 1;
+
+        public override EvaluationResult Run(int epoch, IProgress<int>? progress, CancellationToken cancellation)
+        {
+            Epochs.Add(epoch);
+            Last = Spoiled ? double.NaN : objective.Colour.Max(Math.Abs);
+            return new EvaluationResult([new("held-out/distance", Last, "colour"), new("held-out/nothing", 1, "colour", IsBaseline: true)], $"distance {Last}", Png);
+        }
+    }
+
+    private sealed class Stop(CancellationTokenSource? cancellation, long until) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value)
+        {
+            if (cancellation is not null && value.Step >= until) cancellation.Cancel();
+        }
+    }
+}
