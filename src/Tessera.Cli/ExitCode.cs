@@ -23,18 +23,18 @@ internal static class ExitCode
             terminal.Note("tessera: interrupted.");
             return Interrupted;
         }
-        terminal.Note($"tessera: {OneLine(error)}{Switches(error)}");
+        terminal.Note($"tessera: {WithSwitches(error, OneLine(error))}");
         if (terminal.Verbose) terminal.Note(error.ToString());
         return error is UsageException or OptionsException or ComputeDeviceException ? WrongUsage : Failed;
     }
 
     /// <summary>The library names options; here is how to set them.</summary>
-    private static string Switches(Exception error)
+    private static string WithSwitches(Exception error, string message)
     {
-        if (error is not INamesOptions { Options: { Count: > 0 } options }) return "";
+        if (error is not INamesOptions { Options: { Count: > 0 } options }) return message;
         var settings = new PretrainOptionSet();
         var switches = options.Select(o => o is "Resume" or "Out" ? $"--{o.ToLowerInvariant()}" : settings.Switch(o)).OfType<string>();
-        return $" ({string.Join(", ", switches)})";
+        return $"{message.TrimEnd('.')} ({string.Join(", ", switches)}).";
     }
 
     private static string OneLine(Exception error)

@@ -39,7 +39,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
     {
         var file = folder.Write("file", "mine");
 
-        Pretrain(TrainedRun.Data, file).ShouldFail(1, $"{file} is a file: choose another folder. (--out)");
+        Pretrain(TrainedRun.Data, file).ShouldFail(1, $"{file} is a file: choose another folder (--out).");
         File.ReadAllText(file).ShouldBe("mine");
     }
 
@@ -49,7 +49,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
         var before = File.ReadAllBytes(Path.Join(run.Folder, "model.safetensors"));
 
         Pretrain(TrainedRun.Data, run.Folder).ShouldFail(
-            1, $"{run.Folder} holds a run already: go on with it, or choose another folder. (--resume, --out)");
+            1, $"{run.Folder} holds a run already: go on with it, or choose another folder (--resume, --out).");
         File.ReadAllBytes(Path.Join(run.Folder, "model.safetensors")).ShouldBe(before);
     }
 
@@ -93,7 +93,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
 
         outcome.LastError.ShouldStartWith("tessera: The loss is NaN at step ");
         outcome.LastError.ShouldContain("try a lower learning rate, a longer warm-up, or clipping at 1. ");
-        outcome.LastError.ShouldEndWith(" (--init, --learning-rate, --warmup-epochs, --clip)");
+        outcome.LastError.ShouldEndWith("There is no checkpoint yet (--learning-rate, --warmup-epochs, --clip).");
         outcome.Code.ShouldBe(1);
     }
 

@@ -149,7 +149,8 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         var (here, there) = (folder.Folder("here"), folder["there"]);
         Pictures.Mixed(here);
         string[] small = [.. TrainedRun.Small, "--workers", "2"];
-        CommandLine.Run(["pretrain", "--data", here, "--out", folder["run"], "--cache", folder["cache"], .. small, "--epochs", "1"]).ShouldBeDone();
+        CommandLine.Run(["pretrain", "--data", here, "--out", folder["run"], "--cache", folder["cache"], .. small, "--epochs", "3"]).ShouldBeDone();
+        foreach (var newest in new[] { "step-000000003.safetensors", "last.safetensors" }) File.Delete(folder[$"run/checkpoints/{newest}"]); // as if stopped
         Directory.Move(here, there);
 
         CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"]).ShouldFail(
@@ -159,6 +160,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
 
         resumed.Error.ShouldNotContain("bit for bit");
         File.ReadAllText(folder["run/options.json"]).ShouldContain(there);
+        resumed.Error.ShouldContain("going on from step 2\n");
         CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--workers", "1").ShouldBeDone()
             .Error.ShouldContain("device, number format or workers are others than before (cpu, fp32, 1): from here on the run is no longer bit for bit");
         CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--data", TrainedRun.Data).LastError
@@ -181,7 +183,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         begun.Error.ShouldContain("the placement of mask tokens is encoder, not decoder");
 
         CommandLine.Run("pretrain", "--resume", run.Folder, "--finish", "1", "--out", folder["no"], "--cache", run.Cache).ShouldFail(
-            2, $"The rate of the run in {run.Folder} falls by itself: only a run at a constant rate is finished in a copy. (--schedule)");
+            2, $"The rate of the run in {run.Folder} falls by itself: only a run at a constant rate is finished in a copy (--schedule).");
         CommandLine.Run("pretrain", "--finish", "1").ShouldFail(2, "--finish goes with --resume RUN and --out NEW.");
         CommandLine.Run("pretrain", "--resume", run.Folder, "--finish", "1").ShouldFail(2, "--finish needs --out: the copy's directory.");
     }

@@ -44,7 +44,7 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
         var outcome = CommandLine.Run(
             ["pretrain", "--data", TrainedRun.Data, "--out", folder["run"], "--cache", run.Cache, .. TrainedRun.Small, "--accumulate", "6"]);
 
-        outcome.ShouldFail(2, "6 batches of 20 are more than the 100 training pictures: use batches of 16 or less. (--batch-size)");
+        outcome.ShouldFail(2, "6 batches of 20 are more than the 100 training pictures: use batches of 16 or less (--batch-size).");
         Directory.Exists(folder["run"]).ShouldBeFalse();
     }
 

@@ -50,7 +50,8 @@ internal static class EvaluateCommand
                 NoPack = parsed.GetValue(noPack),
             };
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
-            using var images = ProgressBar.Open(terminal, progress => options.Open(seed, parsed.GetValue(cache)!, progress, signals.Token));
+            using var images = ProgressBar.Open(terminal, progress => options.Open(seed, parsed.GetValue(cache)!, progress, signals.Token),
+                options.NoPack ? "measuring" : "packing");
             BrokenPictures.Tell(terminal, images.Broken);
             var measured = parsed.GetValue(split);
             Warn(terminal, loaded.Description.Data, images, measured);

@@ -51,5 +51,6 @@ internal static class InfoCommand
 
     private static string Count(int number, string what) => $"{number} {what}{(number == 1 ? "" : "s")}";
 
-    private static string Words(string key) => JsonNamingPolicy.KebabCaseLower.ConvertName(key).Replace('-', ' ');
+    // A metric's name is in words already.
+    private static string Words(string key) => key.Contains('/') ? key : JsonNamingPolicy.KebabCaseLower.ConvertName(key).Replace('-', ' ');
 }

@@ -67,7 +67,7 @@ internal static class PretrainCommand
         var wanted = settings.Resumed(saved, parsed, begun);
         return Train(terminal, wanted, cache, (options, _) =>
         {
-            var (resolved, isSame) = PretrainRun.GoOn(run, saved, options);
+            var (resolved, isSame) = PretrainRun.GoOn(saved, options);
             if (!isSame)
                 terminal.Note($"device, number format or workers are others than before ({resolved.Training.Device}, {CommonOptions.Word(resolved.Training.Precision)}, {resolved.Training.Workers}): from here on the run is no longer bit for bit what it would have been");
             return (run, resolved);
@@ -77,7 +77,8 @@ internal static class PretrainCommand
     private static int Finish(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string source, int epochs, string folder, string cache)
     {
         RunDirectory.RequireFree(folder);
-        var saved = PretrainRun.ReadOptions(RunDirectory.RequireRun(source));
+        var saved = PretrainRun.ReadRunOptions(source);
+        PretrainRun.RequireUnfinished(source, saved, epochs); // now, not after packing
         return Train(terminal, settings.Resumed(saved, parsed, source), cache,
             (options, split) => PretrainRun.Finish(source, options, epochs, folder, split.Train.Length));
     }
@@ -116,7 +117,7 @@ internal static class PretrainCommand
         terminal.Say(ReportText.Standing(summary.HeldOut));
         terminal.Say($"pictures: {Path.Combine(run.Folder, "reconstructions")}");
         terminal.Say($"curves:   {run.CurvesFile}");
-        terminal.Say($"model:    {run.ModelFile} ({summary.ImagesPerSecond:f0} images/s, {summary.Seconds:f0} s)");
+        terminal.Say($"model:    {run.ModelFile} ({(summary.ImagesPerSecond is { } rate ? $"{rate:f0} images/s, " : "")}{summary.Seconds:f0} s)");
         terminal.Result(summary);
         return ExitCode.Done;
     }

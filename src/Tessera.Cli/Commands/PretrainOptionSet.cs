@@ -1,10 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using Tessera.Data;
 using Tessera.Imaging;
-using Tessera.Masking;
 using Tessera.Models;
-using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Training;
 
@@ -14,6 +11,7 @@ namespace Tessera.Cli.Commands;
 internal sealed class PretrainOptionSet
 {
     private static readonly PretrainOptions Defaults = new();
+    private static readonly Func<PretrainOptions, bool> Always = _ => true;
     private readonly List<Setting> settings = [];
 
     public PretrainOptionSet()
@@ -28,7 +26,7 @@ internal sealed class PretrainOptionSet
         foreach (var setting in settings) command.Add(setting.Option);
     }
 
-    /// <summary>Whether the command line names the pictures or the model; if neither, the quick start's options are the ground.</summary>
+    /// <summary>Whether the command line has that switch.</summary>
     public bool Names(ParseResult parsed, string name) => settings.Any(s => s.Option.Name == name && s.IsGiven(parsed));
 
     /// <summary>The ground, changed by what the command line says.</summary>
@@ -43,7 +41,7 @@ internal sealed class PretrainOptionSet
         foreach (var setting in settings.Where(s => s.IsGiven(parsed)))
         {
             var changed = setting.Set(parsed, options);
-            if (changed != options && !setting.MayChange)
+            if (changed != options && !setting.MayChange(begun))
                 throw new UsageException($"--resume {folder} goes on with the options the run was begun with, and {setting.Option.Name} differs from them "
                     + "(see options.json there): leave it out, or begin a new run with --out.");
             options = changed;
@@ -55,19 +53,19 @@ internal sealed class PretrainOptionSet
     public string? Switch(string path) => settings.FirstOrDefault(s => s.Path == path)?.Option.Name;
 
     /// <summary>The options of the library that switches set, by their paths.</summary>
-    internal IEnumerable<string> Paths => settings.Select(s => s.Path);
+    public IEnumerable<string> Paths => settings.Select(s => s.Path);
 
     private void AddData()
     {
-        Add("--data", "SOURCE", "A folder of pictures, a .tessera file, or shapes", "Data.Source", o => o.Data.Source, Data<string>((d, v) => d with { Source = ImageSource.FullName(v) }), mayChange: true);
-        Add("--image-size", "S|HxW", "Size of the pictures in pixels", "Data.ImageSize", o => o.Data.ImageSize, Data<string>((d, v) => d with { ImageSize = v }));
-        Add("--channels", "1|3", "Grey or RGB", "Data.Channels", o => o.Data.Channels, Data<int>((d, v) => d with { Channels = v }));
+        Add("--data", "SOURCE", "A folder of pictures, a .tessera file, or shapes", "Data.Source", o => o.Data.Source, (o, v) => o with { Data = o.Data with { Source = ImageSource.FullName(v) } }, mayChange: Always);
+        Add("--image-size", "S|HxW", "Size of the pictures in pixels", "Data.ImageSize", o => o.Data.ImageSize, (o, v) => o with { Data = o.Data with { ImageSize = v } });
+        Add("--channels", "1|3", "Grey or RGB", "Data.Channels", o => o.Data.Channels, (o, v) => o with { Data = o.Data with { Channels = v } });
         AddFlag("--no-pack", "Decode pictures each time they are needed, for a folder too large to pack; a .tessera file of the size is used as it is [default: pack once]",
-            "Data.NoPack", Data<bool>((d, v) => d with { NoPack = v }));
-        AddWord("--data-on-device", "Whether all pictures are put into a GPU's memory", "Data.OnDevice", o => o.Data.OnDevice, Data<DataOnDevice>((d, v) => d with { OnDevice = v }));
-        Add("--limit", "N", "A seeded, class-balanced subset of so many training pictures", "Data.Limit", o => o.Data.Limit, Data<int?>((d, v) => d with { Limit = v }), "all");
+            "Data.NoPack", (o, v) => o with { Data = o.Data with { NoPack = v } });
+        AddWord("--data-on-device", "Whether all pictures are put into a GPU's memory", "Data.OnDevice", o => o.Data.OnDevice, (o, v) => o with { Data = o.Data with { OnDevice = v } });
+        Add("--limit", "N", "A seeded, class-balanced subset of so many training pictures", "Data.Limit", o => o.Data.Limit, (o, v) => o with { Data = o.Data with { Limit = v } }, "all");
         AddFlag("--hold-out-development", "Leave the development split, a tenth of the training pictures, out of training: for choices to be made on",
-            "Data.HoldOutDevelopment", Data<bool>((d, v) => d with { HoldOutDevelopment = v }));
+            "Data.HoldOutDevelopment", (o, v) => o with { Data = o.Data with { HoldOutDevelopment = v } });
         Add("--smallest-crop", "SHARE", "Smallest share of a picture that a random crop keeps", "Augmentation.SmallestCrop",
             o => o.Augmentation.SmallestCrop, (o, v) => o with { Augmentation = o.Augmentation with { SmallestCrop = v } });
         AddFlag("--no-flip", "Do not mirror pictures", "Augmentation.Flip", (o, v) => o with { Augmentation = o.Augmentation with { Flip = !v } });
@@ -75,91 +73,79 @@ internal sealed class PretrainOptionSet
 
     private void AddModel()
     {
-        Add("--model", "NAME", string.Join(", ", VisionTransformerPreset.All.Select(p => p.Name)), "Encoder.Model", o => o.Encoder.Model, Encoder<string>((e, v) => e with { Model = v }));
-        Add("--patch-size", "PIXELS", "Side of a patch", "Encoder.PatchSize", o => o.Encoder.PatchSize, Encoder<int>((e, v) => e with { PatchSize = v }));
-        AddWord("--positions", "Position embedding", "Encoder.Positions", o => o.Encoder.Positions, Encoder<PositionEmbedding>((e, v) => e with { Positions = v }));
-        AddFlag("--class-token", "Give the encoder a class token", "Encoder.ClassToken", Encoder<bool>((e, v) => e with { ClassToken = v }));
-        Add("--mask-ratio", "R", "Share of the patches that is hidden", "Objective.Mask.Ratio", o => o.Objective.Mask.Ratio, Mask<double>((m, v) => m with { Ratio = v }));
-        Add("--masking", "random|block|grid", "How hidden patches are chosen", "Objective.Mask.Masking", o => o.Objective.Mask.Masking, Mask<string>((m, v) => m with { Masking = v }));
-        Add("--mask-unit", "PIXELS", "Side of the square that is hidden as one", "Objective.Mask.Unit", o => o.Objective.Mask.Unit, Mask<int?>((m, v) => m with { Unit = v }), "the patch");
-        Add("--mask-tokens", "K", "Size of the set of learnable mask tokens", "Objective.MaskTokens", o => o.Objective.MaskTokens, Objective<int>((r, v) => r with { MaskTokens = v }));
+        Add("--model", "NAME", string.Join(", ", VisionTransformerPreset.All.Select(p => p.Name)), "Encoder.Model", o => o.Encoder.Model, (o, v) => o with { Encoder = o.Encoder with { Model = v } });
+        Add("--patch-size", "PIXELS", "Side of a patch", "Encoder.PatchSize", o => o.Encoder.PatchSize, (o, v) => o with { Encoder = o.Encoder with { PatchSize = v } });
+        AddWord("--positions", "Position embedding", "Encoder.Positions", o => o.Encoder.Positions, (o, v) => o with { Encoder = o.Encoder with { Positions = v } });
+        AddFlag("--class-token", "Give the encoder a class token", "Encoder.ClassToken", (o, v) => o with { Encoder = o.Encoder with { ClassToken = v } });
+        Add("--mask-ratio", "R", "Share of the patches that is hidden", "Objective.Mask.Ratio", o => o.Objective.Mask.Ratio, (o, v) => o with { Objective = o.Objective with { Mask = o.Objective.Mask with { Ratio = v } } });
+        Add("--masking", "random|block|grid", "How hidden patches are chosen", "Objective.Mask.Masking", o => o.Objective.Mask.Masking, (o, v) => o with { Objective = o.Objective with { Mask = o.Objective.Mask with { Masking = v } } });
+        Add("--mask-unit", "PIXELS", "Side of the square that is hidden as one", "Objective.Mask.Unit", o => o.Objective.Mask.Unit, (o, v) => o with { Objective = o.Objective with { Mask = o.Objective.Mask with { Unit = v } } }, "the patch");
+        Add("--mask-tokens", "K", "Size of the set of learnable mask tokens", "Objective.MaskTokens", o => o.Objective.MaskTokens, (o, v) => o with { Objective = o.Objective with { MaskTokens = v } });
         AddWord("--placement", "Where mask tokens join: before the encoder, or before the decoder as in MAE", "Objective.Placement", o => o.Objective.Placement,
-            Objective<MaskPlacement>((r, v) => r with { Placement = v }));
-        Add("--decoder-depth", "N", "Decoder blocks", "Objective.DecoderDepth", o => o.Objective.DecoderDepth, Objective<int?>((r, v) => r with { DecoderDepth = v }), "the model's");
-        Add("--decoder-width", "N", "Decoder width", "Objective.DecoderWidth", o => o.Objective.DecoderWidth, Objective<int?>((r, v) => r with { DecoderWidth = v }), "the model's");
-        Add("--decoder-heads", "N", "Decoder heads", "Objective.DecoderHeads", o => o.Objective.DecoderHeads, Objective<int?>((r, v) => r with { DecoderHeads = v }), "the model's");
-        AddWord("--target", "What is restored", "Objective.Target", o => o.Objective.Target, Objective<ReconstructionTarget>((r, v) => r with { Target = v }));
-        AddWord("--loss-on", "Which patches the loss looks at", "Objective.LossOn", o => o.Objective.LossOn, Objective<LossPlaces>((r, v) => r with { LossOn = v }));
+            (o, v) => o with { Objective = o.Objective with { Placement = v } });
+        Add("--decoder-depth", "N", "Decoder blocks", "Objective.DecoderDepth", o => o.Objective.DecoderDepth, (o, v) => o with { Objective = o.Objective with { DecoderDepth = v } }, "the model's");
+        Add("--decoder-width", "N", "Decoder width", "Objective.DecoderWidth", o => o.Objective.DecoderWidth, (o, v) => o with { Objective = o.Objective with { DecoderWidth = v } }, "the model's");
+        Add("--decoder-heads", "N", "Decoder heads", "Objective.DecoderHeads", o => o.Objective.DecoderHeads, (o, v) => o with { Objective = o.Objective with { DecoderHeads = v } }, "the model's");
+        AddWord("--target", "What is restored", "Objective.Target", o => o.Objective.Target, (o, v) => o with { Objective = o.Objective with { Target = v } });
+        AddWord("--loss-on", "Which patches the loss looks at", "Objective.LossOn", o => o.Objective.LossOn, (o, v) => o with { Objective = o.Objective with { LossOn = v } });
         Add("--init", "M", "Begin from a model's weights: a run directory or a .safetensors file", "Init", o => o.Init, (o, v) => o with { Init = v is null ? null : Path.GetFullPath(v) }, "random weights");
     }
 
     private void AddTraining()
     {
-        Add("--epochs", "N", "Passes over the training pictures", "Training.Epochs", o => o.Training.Epochs, Training<int>((t, v) => t with { Epochs = v }));
-        Add("--batch-size", "N", "Pictures a forward pass", "Training.BatchSize", o => o.Training.BatchSize, Training<int>((t, v) => t with { BatchSize = v }));
-        Add("--accumulate", "N", "Forward passes an optimiser step", "Training.Accumulate", o => o.Training.Accumulate, Training<int>((t, v) => t with { Accumulate = v }));
-        Add("--learning-rate", "RATE", "Base rate, scaled by effective batch / 256", "Training.LearningRate", o => o.Training.LearningRate, Training<double>((t, v) => t with { LearningRate = v }));
+        Add("--epochs", "N", "Passes over the training pictures", "Training.Epochs", o => o.Training.Epochs, (o, v) => o with { Training = o.Training with { Epochs = v } },
+            mayChange: begun => begun.Training is { Schedule: ScheduleShape.Constant, CoolDownFrom: null });
+        Add("--batch-size", "N", "Pictures a forward pass", "Training.BatchSize", o => o.Training.BatchSize, (o, v) => o with { Training = o.Training with { BatchSize = v } });
+        Add("--accumulate", "N", "Forward passes an optimiser step", "Training.Accumulate", o => o.Training.Accumulate, (o, v) => o with { Training = o.Training with { Accumulate = v } });
+        Add("--learning-rate", "RATE", "Base rate, scaled by effective batch / 256", "Training.LearningRate", o => o.Training.LearningRate, (o, v) => o with { Training = o.Training with { LearningRate = v } });
         AddWord("--schedule", "How the rate goes on after its warm-up; a run at a constant one has no end that must be known beforehand (see --finish)", "Training.Schedule",
-            o => o.Training.Schedule, Training<ScheduleShape>((t, v) => t with { Schedule = v }));
-        Add("--warmup-epochs", "N", "Epochs of linear warm-up, fractions allowed", "Training.WarmupEpochs", o => o.Training.WarmupEpochs, Training<double?>((t, v) => t with { WarmupEpochs = v }), "a twentieth of the run");
-        Add("--weight-decay", "D", "AdamW's decoupled weight decay", "Training.WeightDecay", o => o.Training.WeightDecay, Training<double>((t, v) => t with { WeightDecay = v }));
-        Add("--clip", "NORM", "Largest norm of the gradient", "Training.Clip", o => o.Training.Clip, Training<double?>((t, v) => t with { Clip = v }), "not clipped");
+            o => o.Training.Schedule, (o, v) => o with { Training = o.Training with { Schedule = v } });
+        Add("--warmup-epochs", "N", "Epochs of linear warm-up, fractions allowed", "Training.WarmupEpochs", o => o.Training.WarmupEpochs, (o, v) => o with { Training = o.Training with { WarmupEpochs = v } }, "a twentieth of the run");
+        Add("--weight-decay", "D", "AdamW's decoupled weight decay", "Training.WeightDecay", o => o.Training.WeightDecay, (o, v) => o with { Training = o.Training with { WeightDecay = v } });
+        Add("--clip", "NORM", "Largest norm of the gradient", "Training.Clip", o => o.Training.Clip, (o, v) => o with { Training = o.Training with { Clip = v } }, "not clipped");
         Add("--average-decay", "D", "Keep an average of the weights, of which each step keeps this share, such as .99; it is what is evaluated and kept", "Training.AverageDecay",
-            o => o.Training.AverageDecay, Training<double?>((t, v) => t with { AverageDecay = v }), "no average");
+            o => o.Training.AverageDecay, (o, v) => o with { Training = o.Training with { AverageDecay = v } }, "no average");
         Add("--seed", "N", "Everything random is a function of this", "Seed", o => o.Seed, (o, v) => o with { Seed = v });
-        Add("--device", "D", "auto, cpu, cuda or cuda:N", "Training.Device", o => o.Training.Device, Training<string>((t, v) => t with { Device = v }), mayChange: true);
-        AddWord("--precision", "Number format of the step", "Training.Precision", o => o.Training.Precision, Training<Runtime.Precision>((t, v) => t with { Precision = v }), mayChange: true);
-        Add("--workers", "N", "Parts of a batch that are computed at once", "Training.Workers", o => o.Training.Workers, Training<int?>((t, v) => t with { Workers = v }), "the cores", mayChange: true);
-        Add("--evaluate-every", "N", "Epochs between evaluations", "Training.EvaluateEvery", o => o.Training.EvaluateEvery, Training<int>((t, v) => t with { EvaluateEvery = v }), mayChange: true);
-        Add("--evaluate-limit", "N", "Held-out pictures restored in an evaluation", "Training.EvaluateLimit", o => o.Training.EvaluateLimit, Training<int?>((t, v) => t with { EvaluateLimit = v }), "all", mayChange: true);
-        Add("--log-steps", "N", "Steps between lines of the log", "Training.LogSteps", o => o.Training.LogSteps, Training<int>((t, v) => t with { LogSteps = v }), mayChange: true);
+        Add("--device", "D", "auto, cpu, cuda or cuda:N", "Training.Device", o => o.Training.Device, (o, v) => o with { Training = o.Training with { Device = v } }, mayChange: Always);
+        AddWord("--precision", "Number format of the step", "Training.Precision", o => o.Training.Precision, (o, v) => o with { Training = o.Training with { Precision = v } }, mayChange: Always);
+        Add("--workers", "N", "Parts of a batch that are computed at once", "Training.Workers", o => o.Training.Workers, (o, v) => o with { Training = o.Training with { Workers = v } }, "the cores", mayChange: Always);
+        Add("--evaluate-every", "N", "Epochs between evaluations", "Training.EvaluateEvery", o => o.Training.EvaluateEvery, (o, v) => o with { Training = o.Training with { EvaluateEvery = v } }, mayChange: Always);
+        Add("--evaluate-limit", "N", "Held-out pictures restored in an evaluation", "Training.EvaluateLimit", o => o.Training.EvaluateLimit, (o, v) => o with { Training = o.Training with { EvaluateLimit = v } }, "all", mayChange: Always);
+        Add("--log-steps", "N", "Steps between lines of the log", "Training.LogSteps", o => o.Training.LogSteps, (o, v) => o with { Training = o.Training with { LogSteps = v } }, mayChange: Always);
         Add("--checkpoint-steps", "N", "Steps between checkpoints; one is also written after each epoch", "Training.CheckpointSteps",
-            o => o.Training.CheckpointSteps, Training<int>((t, v) => t with { CheckpointSteps = v }), mayChange: true);
+            o => o.Training.CheckpointSteps, (o, v) => o with { Training = o.Training with { CheckpointSteps = v } }, mayChange: Always);
         Add("--checkpoint-minutes", "N", "Minutes after which one is written whatever the step", "Training.CheckpointMinutes",
-            o => o.Training.CheckpointMinutes, Training<double>((t, v) => t with { CheckpointMinutes = v }), mayChange: true);
+            o => o.Training.CheckpointMinutes, (o, v) => o with { Training = o.Training with { CheckpointMinutes = v } }, mayChange: Always);
     }
-
-    private static Func<PretrainOptions, T, PretrainOptions> Data<T>(Func<DataOptions, T, DataOptions> set) => (o, v) => o with { Data = set(o.Data, v) };
-
-    private static Func<PretrainOptions, T, PretrainOptions> Encoder<T>(Func<EncoderOptions, T, EncoderOptions> set) => (o, v) => o with { Encoder = set(o.Encoder, v) };
-
-    private static Func<PretrainOptions, T, PretrainOptions> Objective<T>(Func<ReconstructionObjectiveOptions, T, ReconstructionObjectiveOptions> set) =>
-        (o, v) => o with { Objective = set(o.Objective, v) };
-
-    private static Func<PretrainOptions, T, PretrainOptions> Mask<T>(Func<MaskOptions, T, MaskOptions> set) =>
-        Objective<T>((r, v) => r with { Mask = set(r.Mask, v) });
-
-    private static Func<PretrainOptions, T, PretrainOptions> Training<T>(Func<TrainingOptions, T, TrainingOptions> set) =>
-        (o, v) => o with { Training = set(o.Training, v) };
 
     private void Add<T>(
         string name, string placeholder, string description, string path, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set,
-        string? otherwise = null, bool mayChange = false)
+        string? otherwise = null, Func<PretrainOptions, bool>? mayChange = null)
     {
         var standard = otherwise ?? Convert.ToString(get(Defaults), CultureInfo.InvariantCulture);
         var option = CommonOptions.Value<T>(name, placeholder, $"{description} [default: {standard}]");
-        settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)!), mayChange));
+        settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)!), mayChange ?? (_ => false)));
     }
 
     private void AddWord<T>(
-        string name, string description, string path, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set, bool mayChange = false)
+        string name, string description, string path, Func<PretrainOptions, T> get, Func<PretrainOptions, T, PretrainOptions> set, Func<PretrainOptions, bool>? mayChange = null)
         where T : struct, Enum
     {
         var option = CommonOptions.Words(name, description, get(Defaults));
-        settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)), mayChange));
+        settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)), mayChange ?? (_ => false)));
     }
 
     private void AddFlag(string name, string description, string path, Func<PretrainOptions, bool, PretrainOptions> set)
     {
         var option = new Option<bool>(name) { Description = description };
-        settings.Add(new Setting(option, path, (parsed, ground) => parsed.GetValue(option) ? set(ground, true) : ground, MayChange: false));
+        settings.Add(new Setting(option, path, (parsed, ground) => parsed.GetValue(option) ? set(ground, true) : ground, _ => false));
     }
 
     /// <param name="Option">The switch.</param>
     /// <param name="Path">The property that it sets.</param>
     /// <param name="Set">Sets it to what the command line says.</param>
-    /// <param name="MayChange">Whether a run may go on with another value.</param>
-    private sealed record Setting(Option Option, string Path, Func<ParseResult, PretrainOptions, PretrainOptions> Set, bool MayChange)
+    /// <param name="MayChange">Whether a run of those options may go on with another value.</param>
+    private sealed record Setting(Option Option, string Path, Func<ParseResult, PretrainOptions, PretrainOptions> Set, Func<PretrainOptions, bool> MayChange)
     {
         public bool IsGiven(ParseResult parsed) => parsed.GetResult(Option) is { Implicit: false };
     }

@@ -20,7 +20,7 @@ public sealed class ReconstructionEvaluator(
 {
     private const int ShownPictures = 8;
     private const string Psnr = "PSNR", Ssim = "SSIM", Loss = "loss";
-    private const string Weighting = " of inverse-distance weighting", Mean = " of the visible pixels' mean";
+    private const string Weighting = ", inverse distance", Mean = ", visible mean";
 
     private readonly string prefix = ReportText.Word(split) + "/";
 

@@ -15,7 +15,13 @@ public static class PretrainRun
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     public static (RunDirectory Run, PretrainOptions Options) Begin(string folder, PretrainOptions options)
     {
-        var resolved = options with { Training = options.Training.Resolved() };
+        var resolved = options with
+        {
+            // By names that hold from any folder, so that the run can be gone on with from another.
+            Data = options.Data with { Source = ImageSource.FullName(options.Data.Source) },
+            Init = options.Init is { } init ? Path.GetFullPath(init) : null,
+            Training = options.Training.Resolved(),
+        };
         return (RunDirectory.Create(folder, resolved), resolved);
     }
 
@@ -28,16 +34,35 @@ public static class PretrainRun
     /// <exception cref="RunDirectoryException">The file cannot be read; the message says where it is wrong.</exception>
     public static PretrainOptions ReadOptions(string file) => RunDirectory.ReadOptions<PretrainOptions>(file, PretrainOptions.CurrentVersion);
 
-    /// <summary>Goes on with a run under options of which some may have changed, and writes these down.</summary>
+    /// <summary>Reads a run's options, without working in it.</summary>
+    /// <exception cref="RunDirectoryException">There is no run, or its options cannot be read, or are of another version.</exception>
+    public static PretrainOptions ReadRunOptions(string folder) => RunDirectory.ReadRunOptions<PretrainOptions>(folder, PretrainOptions.CurrentVersion);
+
+    /// <summary>The options that a run goes on with; they are written down when <see cref="Pretraining"/> has found that it can.</summary>
+    /// <param name="begun">Those it was begun with.</param>
+    /// <param name="options">The same but for what may change: see <c>docs/formats.md</c>.</param>
     /// <returns>The options, resolved; and whether the machine's part of them is still that of before, so that the run repeats bit for bit.</returns>
-    /// <exception cref="RunDirectoryException">They cannot be written.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
-    public static (PretrainOptions Options, bool IsSameMachine) GoOn(RunDirectory run, PretrainOptions begun, PretrainOptions options)
+    public static (PretrainOptions Options, bool IsSameMachine) GoOn(PretrainOptions begun, PretrainOptions options)
     {
-        var resolved = options with { Training = options.Training.Resolved() };
-        if (resolved != begun) run.WriteOptions(resolved);
-        var (before, now) = (begun.Training, resolved.Training);
-        return (resolved, (before.Device, before.Precision, before.Workers) == (now.Device, now.Precision, now.Workers));
+        var training = options.Training.Resolved();
+        if (training.Epochs != begun.Training.Epochs) training = training with { WarmupEpochs = begun.Training.Warmup }; // it hung on their number
+        var before = begun.Training;
+        return (options with { Training = training },
+            (before.Device, before.Precision, before.Workers) == (training.Device, training.Precision, training.Workers));
+    }
+
+    /// <summary>Makes sure that a copy of a run can be finished: worth asking before long work.</summary>
+    /// <exception cref="OptionsException">The run's rate is not constant, or there are no epochs to finish in.</exception>
+    /// <exception cref="RunDirectoryException">The run has no checkpoint.</exception>
+    public static void RequireUnfinished(string source, PretrainOptions options, int epochs)
+    {
+        var training = options.Training;
+        if (training.Schedule != ScheduleShape.Constant || training.CoolDownFrom is not null)
+            throw new OptionsException([new OptionFault($"the rate of the run in {source} falls by itself: only a run at a constant rate is finished in a copy", "Training.Schedule")]);
+        if (epochs < 1) throw new OptionsException([$"the number of epochs to finish in is {epochs}: it must be at least 1"]);
+        if (RunDirectory.NewestCheckpoint(source) is null)
+            throw new RunDirectoryException($"The run in {source} has no checkpoint yet: there is nothing to finish.");
     }
 
     /// <summary>Makes a copy of a run at a constant rate that goes on with a falling one, down to zero; the run itself stays as it is.</summary>
@@ -52,19 +77,15 @@ public static class PretrainRun
     public static (RunDirectory Run, PretrainOptions Options) Finish(
         string source, PretrainOptions options, int epochs, string folder, int trainingPictures)
     {
-        var training = options.Training;
-        if (training.Schedule != ScheduleShape.Constant || training.CoolDownFrom is not null)
-            throw new OptionsException([new OptionFault($"the rate of the run in {source} falls by itself: only a run at a constant rate is finished in a copy", "Training.Schedule")]);
-        if (epochs < 1) throw new OptionsException([$"the number of epochs to finish in is {epochs}: it must be at least 1"]);
-        var newest = RunDirectory.NewestCheckpoint(source)
-            ?? throw new RunDirectoryException($"The run in {source} has no checkpoint yet: there is nothing to finish.");
+        RequireUnfinished(source, options, epochs);
+        var (training, newest) = (options.Training, RunDirectory.NewestCheckpoint(source)!);
         long step;
         using (var file = SafetensorsFile.Open(newest)) step = Checkpoint.StepOf(file);
         var stepsPerEpoch = trainingPictures / training.EffectiveBatch;
         var finished = training with
         {
             Epochs = (int)((step + stepsPerEpoch - 1) / stepsPerEpoch) + epochs,
-            WarmupEpochs = training.WarmupEpochs ?? training.Epochs * 0.05, // as it was: it hangs on the number of epochs
+            WarmupEpochs = training.Warmup, // as it was: it hangs on the number of epochs
             CoolDownFrom = step,
         };
         var (run, resolved) = Begin(folder, options with { Training = finished });

@@ -54,10 +54,13 @@ public sealed class Pretraining : IDisposable
             evaluator = new ReconstructionEvaluator(
                 model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured);
             loop = new TrainingLoop(run, training, objective, data, [evaluator], progress, logger);
+            this.options = options with { Training = training };
+            if (loop.Step < loop.Steps) run.WriteOptions(this.options); // some may have changed since the run was begun
         }
         catch
         {
             objective.Dispose();
+            run.Abandon();
             throw;
         }
     }

@@ -16,10 +16,12 @@ public sealed class RunDirectory : IDisposable
     private const string OptionsName = "options.json", LockName = "run.lock", VersionName = "version";
 
     private readonly FileStream processLock;
+    private readonly bool isNew;
+    private bool isAbandoned;
 
-    private RunDirectory(string folder)
+    private RunDirectory(string folder, bool isNew)
     {
-        Folder = folder;
+        (Folder, this.isNew) = (folder, isNew);
         processLock = Guard(folder, () =>
         {
             Directory.CreateDirectory(Path.Combine(folder, Weights.ModelFile.CheckpointFolder));
@@ -58,7 +60,7 @@ public sealed class RunDirectory : IDisposable
     public static RunDirectory Create<T>(string folder, T options)
     {
         RequireFree(folder);
-        var run = new RunDirectory(Path.GetFullPath(folder));
+        var run = new RunDirectory(Path.GetFullPath(folder), isNew: true);
         try
         {
             run.WriteOptions(options);
@@ -90,8 +92,8 @@ public sealed class RunDirectory : IDisposable
     /// <exception cref="RunDirectoryException">There is no run, its options cannot be read, it cannot be written, or a process works in it.</exception>
     public static (RunDirectory Run, T Options) Open<T>(string folder, int version)
     {
-        var options = ReadOptions<T>(RequireRun(folder), version, isRun: true);
-        return (new RunDirectory(Path.GetFullPath(folder)), options);
+        var options = ReadRunOptions<T>(folder, version);
+        return (new RunDirectory(Path.GetFullPath(folder), isNew: false), options);
     }
 
     /// <summary>Reads options from a file such as a run's options.json; what it leaves out keeps its default.</summary>
@@ -100,9 +102,13 @@ public sealed class RunDirectory : IDisposable
     /// <exception cref="RunDirectoryException">The file cannot be read, or is of another version; the message says where it is wrong.</exception>
     public static T ReadOptions<T>(string file, int version) => ReadOptions<T>(file, version, isRun: false);
 
+    /// <summary>Reads the options of a run, without working in it.</summary>
+    /// <exception cref="RunDirectoryException">There is no run, or its options cannot be read, or are of another version.</exception>
+    public static T ReadRunOptions<T>(string folder, int version) => ReadOptions<T>(RequireRun(folder), version, isRun: true);
+
     /// <summary>A run's file of options.</summary>
     /// <exception cref="RunDirectoryException">There is none.</exception>
-    public static string RequireRun(string folder)
+    private static string RequireRun(string folder)
     {
         var file = Path.Combine(Path.GetFullPath(folder), OptionsName);
         return File.Exists(file) ? file : throw new RunDirectoryException($"{folder} is not a run directory: it has no {OptionsName}.");
@@ -131,8 +137,23 @@ public sealed class RunDirectory : IDisposable
     /// <exception cref="RunDirectoryException">It cannot be written.</exception>
     public static void WriteText(string file, string text) => Guard(file, () => WholeFile.Write(file, text));
 
+    /// <summary>Says that a run cannot begin: if it is new, nothing of it is left behind, so that a second try may take the same folder.</summary>
+    internal void Abandon()
+    {
+        if (!isNew) return;
+        isAbandoned = true;
+        File.Delete(OptionsFile);
+        File.Delete(MetricsFile);
+        var checkpoints = Path.Combine(Folder, Weights.ModelFile.CheckpointFolder);
+        if (Directory.Exists(checkpoints)) Directory.Delete(checkpoints, recursive: true);
+    }
+
     /// <summary>Lets another process work in the folder.</summary>
-    public void Dispose() => processLock.Dispose();
+    public void Dispose()
+    {
+        processLock.Dispose();
+        if (isAbandoned && Directory.Exists(Folder) && !Directory.EnumerateFileSystemEntries(Folder).Any()) Directory.Delete(Folder);
+    }
 
     /// <summary>Does something with files, and says in one sentence what could not be written.</summary>
     internal static void Guard(string what, Action write) => Guard(what, () =>
@@ -180,6 +201,10 @@ public sealed class RunDirectory : IDisposable
                 RequireVersion(file, json.RootElement, version, isRun);
             }
             return JsonSerializer.Deserialize<T>(text, TesseraJson.Options)!;
+        }
+        catch (JsonException e) when (e.Message.Contains("could not be mapped", StringComparison.Ordinal) && e.Path is { } path)
+        {
+            throw new RunDirectoryException($"{file} cannot be read as options: there is no option {path.TrimStart('$', '.')}.", e);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {

@@ -57,7 +57,8 @@ public sealed partial class TrainingLoop
 
     private TrainingResult Finish()
     {
-        ModelFile.Save(run.ModelFile, averaged?.Values ?? training.Optimizer.Weights, Describe());
+        if (step > firstStep || !File.Exists(run.ModelFile)) // of a run that was finished, what it was trained with still holds
+            ModelFile.Save(run.ModelFile, averaged?.Values ?? training.Optimizer.Weights, Describe());
         var rates = metrics.Lines.Select(l => l.Find(MetricsLog.ImagesPerSecond)).OfType<double>().Order().ToList();
         return new TrainingResult(step, Math.Round(wall.Elapsed.TotalSeconds, 1), rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null,
             metrics.LastTraining?.Find(MetricsLog.Loss), metrics.LastEvaluation?.Metrics ?? []);

@@ -215,9 +215,10 @@ public sealed partial class TrainingLoop : IDisposable
     private TrainingDivergedException Diverged(string what, long at)
     {
         var advice = "try a lower learning rate, a longer warm-up, or clipping at 1";
-        var from = RunDirectory.NewestCheckpoint(run.Folder) is { } file
-            ? $"The last good checkpoint is {file}: a new run can begin from it." : "There is no checkpoint yet.";
-        return new TrainingDivergedException($"{what} at step {at + 1}, at a learning rate of {schedule.At(at):g3}: {advice}. {from}");
+        var good = RunDirectory.NewestCheckpoint(run.Folder);
+        var from = good is null ? "There is no checkpoint yet." : $"The last good checkpoint is {good}: a new run can begin from it.";
+        return new TrainingDivergedException(
+            $"{what} at step {at + 1}, at a learning rate of {schedule.At(at):g3}: {advice}. {from}", canBegin: good is not null);
     }
 
     private string LastGood() => RunDirectory.NewestCheckpoint(run.Folder) is { } file

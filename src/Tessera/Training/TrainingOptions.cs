@@ -74,10 +74,14 @@ public sealed record TrainingOptions
     [JsonIgnore]
     public double PeakLearningRate => LearningRate * EffectiveBatch / 256;
 
+    /// <summary>Epochs of warm-up, whether they were asked for or not.</summary>
+    [JsonIgnore]
+    public double Warmup => WarmupEpochs ?? Epochs * 0.05;
+
     /// <summary>The rate of every step.</summary>
     /// <param name="stepsPerEpoch">Optimiser steps an epoch.</param>
     public LearningRateSchedule ScheduleOf(int stepsPerEpoch) => new(
-        PeakLearningRate, (long)Math.Round((WarmupEpochs ?? Epochs * 0.05) * stepsPerEpoch), (long)Epochs * stepsPerEpoch, Schedule, CoolDownFrom);
+        PeakLearningRate, (long)Math.Round(Warmup * stepsPerEpoch), (long)Epochs * stepsPerEpoch, Schedule, CoolDownFrom);
 
     /// <summary>The same with what auto comes to on this machine, so that a resumed run computes alike.</summary>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
@@ -111,6 +115,8 @@ public sealed record TrainingOptions
         if (Clip is { } clip && !(clip > 0)) yield return $"the clipping norm is {clip}: it must be above 0";
         if (AverageDecay is not (null or (> 0 and < 1))) yield return $"the decay of averaged weights is {AverageDecay}: it must be above 0 and below 1";
         if (!(CheckpointMinutes > 0)) yield return $"the number of checkpoint minutes is {CheckpointMinutes}: it must be above 0";
+        if (CoolDownFrom is { } from && (from < 0 || Schedule != ScheduleShape.Constant))
+            yield return $"the cool-down begins at step {from} of a {Schedule.ToString().ToLowerInvariant()} schedule: it must be at least 0, and the schedule constant";
         if (WarmupEpochs > Epochs) yield return $"the warm-up of {WarmupEpochs} epochs is longer than the run of {Epochs}";
     }
 }

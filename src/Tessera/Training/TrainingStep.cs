@@ -188,8 +188,11 @@ public sealed partial class TrainingStep : IDisposable
 }
 
 /// <summary>The loss became infinite or not a number. The message says where, and what to try.</summary>
-public sealed class TrainingDivergedException(string message) : Exception(message), INamesOptions
+/// <param name="message">Where, and what to try.</param>
+/// <param name="canBegin">Whether it names a checkpoint that a new run can begin from.</param>
+public sealed class TrainingDivergedException(string message, bool canBegin) : Exception(message), INamesOptions
 {
     /// <inheritdoc/>
-    public IReadOnlyList<string> Options { get; } = ["Init", "Training.LearningRate", "Training.WarmupEpochs", "Training.Clip"];
+    public IReadOnlyList<string> Options { get; } =
+        [.. canBegin ? ["Init"] : Array.Empty<string>(), "Training.LearningRate", "Training.WarmupEpochs", "Training.Clip"];
 }

@@ -79,13 +79,43 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
     [Fact]
     public void Goes_On_With_Other_Workers_And_Says_That_It_Is_No_Longer_The_Same()
     {
-        var (run, begun) = PretrainRun.Begin(folder.File("run"), PackedShapes.Options);
-        using var release = run;
-        PretrainRun.GoOn(run, begun, begun).IsSameMachine.ShouldBeTrue();
-        PretrainRun.GoOn(run, begun, begun.WithTraining(t => t with { LogSteps = 9 })).IsSameMachine.ShouldBeTrue();
-        var (options, isSame) = PretrainRun.GoOn(run, begun, begun.WithTraining(t => t with { Workers = 7 }));
+        var folderOfRun = folder.File("run");
+        TestRuns.TrainUntil(folderOfRun, PackedShapes.Options, shapes.Images, 1);
+        var begun = PretrainRun.ReadRunOptions(folderOfRun);
+        PretrainRun.GoOn(begun, begun).ShouldBe((begun, true));
+        PretrainRun.GoOn(begun, begun.WithTraining(t => t with { LogSteps = 9 })).IsSameMachine.ShouldBeTrue();
+        var (options, isSame) = PretrainRun.GoOn(begun, begun.WithTraining(t => t with { Workers = 7 }));
         isSame.ShouldBeFalse();
-        RunDirectory.ReadOptions<PretrainOptions>(run.OptionsFile, PretrainOptions.CurrentVersion).ShouldBe(options);
-        options.Training.Workers.ShouldBe(7);
+
+        using (var run = PretrainRun.Open(folderOfRun).Run)
+        using (new Pretraining(run, options, shapes.Images)) PretrainRun.ReadRunOptions(folderOfRun).ShouldBe(options);
+    }
+
+    [Fact]
+    public void Keeps_Its_Options_Where_It_Cannot_Go_On_With_Others()
+    {
+        var folderOfRun = folder.File("run");
+        TestRuns.TrainUntil(folderOfRun, PackedShapes.Options, shapes.Images, 1);
+        var begun = PretrainRun.ReadRunOptions(folderOfRun);
+        using var others = Tessera.Imaging.PackedImages.OpenOrPack(
+            "shapes:65", shapes.Images.Shape, folder.Path, cancellation: TestContext.Current.CancellationToken);
+        using (var run = PretrainRun.Open(folderOfRun).Run)
+            Should.Throw<RunDirectoryException>(() => new Pretraining(run, begun.WithData(d => d with { Source = "shapes:65" }), others));
+        PretrainRun.ReadRunOptions(folderOfRun).ShouldBe(begun);
+    }
+
+    [Fact]
+    public void Leaves_Nothing_Where_A_New_Run_Cannot_Begin()
+    {
+        var (kept, made) = (folder.File("kept"), folder.File("made"));
+        Directory.CreateDirectory(kept);
+        File.WriteAllText(Path.Combine(kept, "mine.txt"), "mine");
+        foreach (var place in new[] { kept, made })
+        {
+            Should.Throw<ModelFileException>(() => TestRuns.Train(place, PackedShapes.Options with { Init = folder.File("nowhere") }, shapes.Images));
+            RunDirectory.RequireFree(place);
+        }
+        Directory.EnumerateFileSystemEntries(kept).Select(Path.GetFileName).ShouldBe(["mine.txt"]);
+        Directory.Exists(made).ShouldBeFalse();
     }
 }
