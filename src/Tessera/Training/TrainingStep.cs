@@ -96,7 +96,7 @@ public sealed partial class TrainingStep : IDisposable
     /// <exception cref="InvalidOperationException">There are no gradients.</exception>
     public Tensor? Update(double learningRate)
     {
-        var coupled = objective.Couples ? AddCoupledGradients() : null;
+        var coupled = waiting.Count > 0 ? AddCoupledGradients() : null;
         var all = sums.OfType<Tensor[]>().ToArray(); // a batch may have fewer parts than there are workers
         if (all.Length == 0) throw new InvalidOperationException("There are no gradients: call Accumulate before Update.");
         if (all.Length > 1) threads.Run(worker => AddUp(all, worker));

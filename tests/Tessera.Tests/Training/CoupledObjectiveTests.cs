@@ -70,6 +70,13 @@ public sealed class CoupledObjectiveTests(PackedShapes shapes) : IClassFixture<P
     }
 
     [Fact]
+    public void Makes_No_Step_Without_Batches()
+    {
+        using var trained = new Trained(shapes, hasOwnLoss: true, workers: 2, accumulate: 1, bytesKept: 1);
+        Should.Throw<InvalidOperationException>(trained.UpdateAlone).Message.ShouldBe("There are no gradients: call Accumulate before Update.");
+    }
+
+    [Fact]
     public void Leaves_Nothing_To_The_Garbage_Collector()
     {
         using var trained = new Trained(shapes, hasOwnLoss: true, workers: 2, accumulate: 2, bytesKept: 1);
@@ -170,6 +177,8 @@ public sealed class CoupledObjectiveTests(PackedShapes shapes) : IClassFixture<P
             using var coupled = step.Update(Rate)!;
             return own + coupled.item<float>();
         }
+
+        public void UpdateAlone() => step.Update(Rate);
 
         /// <summary>The same without parts: one graph, one backward pass.</summary>
         public double PlainStep(int number)
