@@ -41,7 +41,7 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
         using var training = new StepUnderTest(options.Pretraining, images);
         var model = ColdStart.Age();
         var (firstStep, loss, memory) = ColdStart.Run(training, clock);
-        var peaks = Peaks(clock, device, TransformerCost.MatrixProducts(training.Model.Options, training.Masks.Visible, options.Pretraining.Training.BatchSize));
+        var peaks = Peaks(clock, device, TransformerCost.MatrixProducts(training.Model.Options, training.Masks.VisibleCount, options.Pretraining.Training.BatchSize));
         if (Wants(BenchmarkParts.Machine)) report = report with { Machine = Machine(peaks, clock, device) };
         report = Training(report, images, training, peaks, clock, device, loss, folder);
         return Wants(BenchmarkParts.Step)

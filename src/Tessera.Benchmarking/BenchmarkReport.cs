@@ -52,7 +52,7 @@ public sealed record BenchmarkReport
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"{file} is no report of tessera bench --json ({e.Message.Split('\n')[0].TrimEnd('.')}).", e);
+            throw new InvalidDataException($"{file} is no report of a benchmark ({e.Message.Split('\n')[0].TrimEnd('.')}).", e);
         }
     }
 

@@ -59,7 +59,7 @@ public sealed class BenchmarkReportTests : IDisposable
     public void Refuses_A_File_That_Is_No_Report(string text)
     {
         var file = Write(text);
-        Should.Throw<InvalidDataException>(() => BenchmarkReport.Read(file)).Message.ShouldStartWith($"{file} is no report of tessera bench --json (");
+        Should.Throw<InvalidDataException>(() => BenchmarkReport.Read(file)).Message.ShouldStartWith($"{file} is no report of a benchmark (");
     }
 
     public void Dispose() => folder.Dispose();

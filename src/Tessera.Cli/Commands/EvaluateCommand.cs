@@ -60,7 +60,7 @@ internal static class EvaluateCommand
             var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
                 loaded.Model, loaded.Description.Normalization, images, pictures, sampler, target, parsed.GetValue(batch),
                 new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
-            terminal.Say($"{report.Pictures} {ReportText.Word(measured)} pictures of {images.SourceLocation}, {sampler.Hidden} of {sampler.Patches} patches hidden");
+            terminal.Say($"{report.Pictures} {ReportText.Word(measured)} pictures of {images.SourceLocation}, {sampler.HiddenCount} of {sampler.PatchCount} patches hidden");
             terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
             (string, ReconstructionQuality)[] lines =
             [

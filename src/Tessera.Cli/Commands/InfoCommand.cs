@@ -29,7 +29,7 @@ internal static class InfoCommand
         var (model, encoder) = (info.Description, info.Description.Encoder);
         yield return ("file", info.File);
         yield return ("encoder", $"{Count(encoder.Depth, "block")}, {encoder.Width} wide, {Count(encoder.Heads, "head")}, {CommonOptions.Word(encoder.Positions)} positions{(encoder.ClassToken ? ", class token" : "")}");
-        yield return ("pictures", $"{encoder.ImageHeight}x{encoder.ImageWidth}, {Count(encoder.Channels, "channel")}, patches of {encoder.PatchSize}: {Count(encoder.Patches, "token")}");
+        yield return ("pictures", $"{encoder.ImageHeight}x{encoder.ImageWidth}, {Count(encoder.Channels, "channel")}, patches of {encoder.PatchSize}: {Count(encoder.PatchCount, "token")}");
         if (model.Reconstruction is { } head)
         {
             yield return ("decoder", $"{Count(head.DecoderDepth, "block")}, {head.DecoderWidth} wide, {Count(head.DecoderHeads, "head")}");

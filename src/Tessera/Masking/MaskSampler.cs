@@ -28,21 +28,21 @@ public sealed class MaskSampler
         hiddenUnits = Math.Clamp((int)Math.Round(options.Ratio * rows * columns, MidpointRounding.AwayFromZero), 1, rows * columns - 1);
         maskTokens = model.MaskTokens;
         this.seed = seed;
-        Patches = encoder.Patches;
-        Hidden = hiddenUnits * unitSide * unitSide;
+        PatchCount = encoder.PatchCount;
+        HiddenCount = hiddenUnits * unitSide * unitSide;
     }
 
     /// <summary>Patches of a picture, N.</summary>
-    public int Patches { get; }
+    public int PatchCount { get; }
 
     /// <summary>
     /// Hidden patches Nh, the same for every picture: the ratio times the number of units, rounded to the nearest whole number
     /// (halves up), at least one unit and at most all but one.
     /// </summary>
-    public int Hidden { get; }
+    public int HiddenCount { get; }
 
     /// <summary>Visible patches Nv = N − Nh.</summary>
-    public int Visible => Patches - Hidden;
+    public int VisibleCount => PatchCount - HiddenCount;
 
     /// <summary>Draws the masks of a batch.</summary>
     /// <param name="pictures">The pictures' indices in their data set.</param>
@@ -51,17 +51,17 @@ public sealed class MaskSampler
     /// <returns>A mask on the CPU; the caller disposes it.</returns>
     public PatchMask Draw(ReadOnlySpan<int> pictures, int epoch, int view = 0)
     {
-        var visible = new long[pictures.Length * Visible];
-        var hidden = new long[pictures.Length * Hidden];
+        var visible = new long[pictures.Length * VisibleCount];
+        var hidden = new long[pictures.Length * HiddenCount];
         var tokens = new long[hidden.Length];
         for (var i = 0; i < pictures.Length; i++)
         {
-            DrawPlaces(pictures[i], epoch, view, visible.AsSpan(i * Visible, Visible), hidden.AsSpan(i * Hidden, Hidden));
+            DrawPlaces(pictures[i], epoch, view, visible.AsSpan(i * VisibleCount, VisibleCount), hidden.AsSpan(i * HiddenCount, HiddenCount));
             var random = new CounterRandom(seed, RandomPurpose.MaskTokens, (uint)epoch, (uint)pictures[i], view);
-            foreach (ref var token in tokens.AsSpan(i * Hidden, Hidden)) token = random.NextBelow(maskTokens);
+            foreach (ref var token in tokens.AsSpan(i * HiddenCount, HiddenCount)) token = random.NextBelow(maskTokens);
         }
         return new PatchMask(
-            tensor(visible, [pictures.Length, Visible]), tensor(hidden, [pictures.Length, Hidden]), tensor(tokens, [pictures.Length, Hidden]));
+            tensor(visible, [pictures.Length, VisibleCount]), tensor(hidden, [pictures.Length, HiddenCount]), tensor(tokens, [pictures.Length, HiddenCount]));
     }
 
     private void DrawPlaces(int picture, int epoch, int view, Span<long> visible, Span<long> hidden)
@@ -72,7 +72,7 @@ public sealed class MaskSampler
         strategy.Hide(units, rows, columns, hiddenUnits, ref random);
 
         var (seen, masked, width) = (0, 0, columns * unitSide);
-        for (var place = 0; place < Patches; place++)
+        for (var place = 0; place < PatchCount; place++)
         {
             if (units[place / width / unitSide * columns + place % width / unitSide]) hidden[masked++] = place;
             else visible[seen++] = place;

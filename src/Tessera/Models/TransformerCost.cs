@@ -21,7 +21,7 @@ public static class TransformerCost
     {
         var (encoded, all) = Tokens(options, visible);
         long width = options.Encoder.Width, decoderWidth = options.DecoderWidth, values = options.Encoder.PatchValues;
-        long predicted = options.LossOn == LossPlaces.Masked ? options.Encoder.Patches - visible : options.Encoder.Patches;
+        long predicted = options.LossOn == LossPlaces.Masked ? options.Encoder.PatchCount - visible : options.Encoder.PatchCount;
         var mlpHeads = HasMlpHeads(options);
         return new PretrainingFlop(
             PatchProjection: Linear(visible, values, width),
@@ -35,7 +35,7 @@ public static class TransformerCost
     public static long FlopOfEmbedding(VisionTransformerOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return Linear(options.Patches, options.PatchValues, options.Width) + options.Depth * BlockCost.OfEncoder(options).Flop(Tokens(options));
+        return Linear(options.PatchCount, options.PatchValues, options.Width) + options.Depth * BlockCost.OfEncoder(options).Flop(Tokens(options));
     }
 
     /// <summary>The matrix products that make up most of a model's work: of its blocks, queries, keys and values in one, and the MLP's two.</summary>
@@ -94,12 +94,12 @@ public static class TransformerCost
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentOutOfRangeException.ThrowIfLessThan(visible, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(visible, options.Encoder.Patches);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(visible, options.Encoder.PatchCount);
         var all = Tokens(options.Encoder);
-        return (options.Placement == MaskPlacement.Encoder ? all : all - options.Encoder.Patches + visible, all);
+        return (options.Placement == MaskPlacement.Encoder ? all : all - options.Encoder.PatchCount + visible, all);
     }
 
-    private static long Tokens(VisionTransformerOptions options) => options.Patches + (options.ClassToken ? 1 : 0);
+    private static long Tokens(VisionTransformerOptions options) => options.PatchCount + (options.ClassToken ? 1 : 0);
 
     // With mask tokens before the encoder, encoder and decoder end in MLPs; in MAE's order each ends in a single layer.
     private static bool HasMlpHeads(MaskedAutoencoderOptions options) => options.Placement == MaskPlacement.Encoder;

@@ -76,13 +76,13 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         return norm.call(tokens).MoveToOuterDisposeScope();
     }
 
-    private Tensor PatchPositions() => Options.ClassToken ? pos_embed.narrow(1, 1, Options.Patches) : pos_embed.alias();
+    private Tensor PatchPositions() => Options.ClassToken ? pos_embed.narrow(1, 1, Options.PatchCount) : pos_embed.alias();
 
     internal static Tensor MakePositions(VisionTransformerOptions options)
     {
         var extra = options.ClassToken ? 1 : 0;
         if (options.Positions == PositionEmbedding.Learned)
-            return new Parameter(zeros(1, options.Patches + extra, options.Width));
+            return new Parameter(zeros(1, options.PatchCount + extra, options.Width));
         var grid = SinCosPositions.Make(options.GridHeight, options.GridWidth, options.Width);
         if (extra == 0) return grid;
         using (grid) return cat([zeros(1, 1, options.Width), grid], dim: 1); // the class token's position is zero

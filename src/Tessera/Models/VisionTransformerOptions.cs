@@ -42,7 +42,7 @@ public sealed record VisionTransformerOptions
     public int GridWidth => ImageWidth / PatchSize;
 
     /// <summary>Number of patches N.</summary>
-    public int Patches => GridHeight * GridWidth;
+    public int PatchCount => GridHeight * GridWidth;
 
     /// <summary>Values in one patch: side × side × channels.</summary>
     public int PatchValues => PatchSize * PatchSize * Channels;

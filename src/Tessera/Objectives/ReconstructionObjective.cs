@@ -25,7 +25,7 @@ public sealed class ReconstructionObjective(
     public override BatchPlan Plan { get; } = new([new ViewPlan(augmentation, masks)]);
 
     /// <inheritdoc/>
-    public override ObjectiveCost Cost { get; } = new(TransformerCost.BytesKept(model.Options, masks.Visible), masks.Patches);
+    public override ObjectiveCost Cost { get; } = new(TransformerCost.BytesKept(model.Options, masks.VisibleCount), masks.PatchCount);
 
     /// <inheritdoc/>
     public override ObjectivePart Forward(PreparedBatch part)

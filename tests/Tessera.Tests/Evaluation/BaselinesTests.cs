@@ -17,7 +17,7 @@ public sealed class BaselinesTests
     {
         using var scope = NewDisposeScope();
         var options = Grid(height, width, side, channels);
-        var (rows, columns, count) = (options.GridHeight, options.GridWidth, options.Patches);
+        var (rows, columns, count) = (options.GridHeight, options.GridWidth, options.PatchCount);
         var patches = Numbers.Tensor(1, 1, count, side * side * channels);
         int[] visible = [.. Enumerable.Range(0, count).Where(i => i % 3 == 1)], hidden = [.. Enumerable.Range(0, count).Except(visible)];
 
@@ -51,7 +51,7 @@ public sealed class BaselinesTests
         using var scope = NewDisposeScope();
         var options = Grid(640, 640, side: 8, channels: 1);
         var seen = 4_321;
-        int[] hidden = [.. Enumerable.Range(0, options.Patches).Where(i => i != seen)];
+        int[] hidden = [.. Enumerable.Range(0, options.PatchCount).Where(i => i != seen)];
 
         using var baselines = new Baselines(options, CPU);
         var filled = baselines.InverseDistance(full([1, 1, 64], HeldHalf), Mask([seen], hidden));

@@ -19,19 +19,19 @@ public sealed class MaskSamplerTests
         var (strategy, ratio, rows, columns, unit, seed) = one;
         var masks = Sampler(rows * unit, columns * unit, strategy, ratio, unit, seed: seed);
         var units = Math.Clamp((int)Math.Floor(ratio * rows * columns + 0.5), 1, rows * columns - 1);
-        masks.Hidden.ShouldBe(units * unit * unit);
-        masks.Visible.ShouldBe(rows * columns * unit * unit - masks.Hidden);
+        masks.HiddenCount.ShouldBe(units * unit * unit);
+        masks.VisibleCount.ShouldBe(rows * columns * unit * unit - masks.HiddenCount);
 
         using var mask = masks.Draw([0, 7, 1_000_000], epoch: 2);
 
-        mask.Hidden.shape.ShouldBe([3, masks.Hidden]);
-        mask.Visible.shape.ShouldBe([3, masks.Visible]);
+        mask.Hidden.shape.ShouldBe([3, masks.HiddenCount]);
+        mask.Visible.shape.ShouldBe([3, masks.VisibleCount]);
         for (var i = 0; i < 3; i++)
         {
             var (hidden, visible) = (mask.Hidden[i].Longs(), mask.Visible[i].Longs());
             hidden.ShouldBeInOrder(SortDirection.Ascending);
             visible.ShouldBeInOrder(SortDirection.Ascending);
-            hidden.Concat(visible).Order().ShouldBe(Enumerable.Range(0, masks.Patches).Select(p => (long)p));
+            hidden.Concat(visible).Order().ShouldBe(Enumerable.Range(0, masks.PatchCount).Select(p => (long)p));
             ShouldHideUnitsWhole(hidden, columns, unit);
         }
     });

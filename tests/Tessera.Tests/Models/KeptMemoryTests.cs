@@ -33,7 +33,7 @@ public sealed class KeptMemoryTests
         using var model = new MaskedAutoencoder(options);
         var masks = new MaskSampler(new MaskOptions(), options, seed: 1);
         using var mask = masks.Draw([.. Enumerable.Range(0, pictures)], epoch: 0);
-        using var patches = Numbers.Tensor(1, pictures, options.Encoder.Patches, options.Encoder.PatchValues);
+        using var patches = Numbers.Tensor(1, pictures, options.Encoder.PatchCount, options.Encoder.PatchValues);
         model.call(patches, mask).Dispose(); // the first pass prepares libtorch's code, which stays
 
         var before = BytesInUse();
@@ -41,7 +41,7 @@ public sealed class KeptMemoryTests
         var kept = BytesInUse() - before;
 
         kept.ShouldBeGreaterThan(100 << 20);
-        var estimate = (double)pictures * TransformerCost.BytesKept(options, masks.Visible);
+        var estimate = (double)pictures * TransformerCost.BytesKept(options, masks.VisibleCount);
         (estimate / kept).ShouldBeInRange(1, MostAbove);
     }
 

@@ -51,7 +51,7 @@ public sealed class BatchPartsTests
         Parts(new PretrainOptions { Encoder = new() { Model = model } }.ToModel(), batch, workers);
 
     private static IReadOnlyList<Range> Parts(MaskedAutoencoderOptions model, int batch, int workers) =>
-        BatchParts.Of(batch, workers, TransformerCost.BytesKept(model, visible: 16), model.Encoder.Patches);
+        BatchParts.Of(batch, workers, TransformerCost.BytesKept(model, visible: 16), model.Encoder.PatchCount);
 
     private static int[] Sizes(IReadOnlyList<Range> parts) => [.. parts.Select(p => p.End.Value - p.Start.Value)];
 }
