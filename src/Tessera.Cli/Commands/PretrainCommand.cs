@@ -77,6 +77,7 @@ internal static class PretrainCommand
     private static int Finish(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string source, int epochs, string folder, string cache)
     {
         RunDirectory.RequireFree(folder);
+        if (settings.Names(parsed, "--epochs")) throw new UsageException("--finish says how many epochs are left: leave out --epochs.");
         var saved = PretrainRun.ReadRunOptions(source);
         PretrainRun.RequireUnfinished(source, saved, epochs); // now, not after packing
         return Train(terminal, settings.Resumed(saved, parsed, source), cache,

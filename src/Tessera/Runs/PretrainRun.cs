@@ -106,6 +106,7 @@ public static class PretrainRun
         }
         catch
         {
+            run.Abandon();
             run.Dispose();
             throw;
         }

@@ -41,25 +41,30 @@ public sealed class Pretraining : IDisposable
     {
         (this.run, this.options, this.images) = (run, options, images);
         logger ??= NullLogger.Instance;
-        var training = options.Training.Resolved();
-        var split = CheckedSplit(options, images);
-        data = DataOf(options, images, split);
-        objective = ObjectiveOf(options, data);
-        model = (MaskedAutoencoder)objective.Model;
+        ReconstructionObjective? made = null;
+        TrainingLoop? prepared = null;
         try
         {
+            var training = options.Training.Resolved();
+            var split = CheckedSplit(options, images);
+            data = DataOf(options, images, split);
+            objective = made = ObjectiveOf(options, data);
+            model = (MaskedAutoencoder)objective.Model;
             if (options.Init is { } init && RunDirectory.NewestCheckpoint(run.Folder) is null) Begin(init, logger);
             var measured = options.Data.HoldOutDevelopment ? MeasuredSplit.Development : MeasuredSplit.HeldOut; // the test split is for final figures
             var evaluated = BatchLoader.Subset(split.Pictures(measured), training.EvaluateLimit, options.Seed);
             evaluator = new ReconstructionEvaluator(
                 model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured);
-            loop = new TrainingLoop(run, training, objective, data, [evaluator], progress, logger);
+            loop = prepared = new TrainingLoop(run, training, objective, data, [evaluator], progress, logger);
+            if (loop.Step < training.CoolDownFrom)
+                throw new RunDirectoryException($"{run.Folder} was to be a finished copy of a run, and has no checkpoint to go on from: finish the run again, in another folder.");
             this.options = options with { Training = training };
             if (loop.Step < loop.Steps) run.WriteOptions(this.options); // some may have changed since the run was begun
         }
         catch
         {
-            objective.Dispose();
+            prepared?.Dispose();
+            made?.Dispose();
             run.Abandon();
             throw;
         }

@@ -8,7 +8,7 @@ namespace Tessera.Training;
 /// <summary>AdamW over all parameters at once, in libtorch's fused kernels.</summary>
 /// <remarks>
 /// Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2. TorchSharp's own AdamW makes about nine native calls a parameter;
-/// this makes two a step, one for the parameters of each rule (those that decay, and biases, norms, tokens, positions).
+/// this makes a few a step, in each share one for the parameters of each rule (those that decay, and biases, norms, tokens, positions).
 /// Its state is public, so that a checkpoint can hold it. Where the model computes in bf16, its parameters are copies of fp32 weights that
 /// are kept here: a step smaller than bf16 can tell is still made (Micikevicius et al. 2018, arXiv:1710.03740).
 /// </remarks>

@@ -68,7 +68,7 @@ public sealed class MetricsLog
     private static Panel PanelOf(string unit, IGrouping<string, (double Epoch, Metric Metric)>[] metrics)
     {
         var learned = metrics.Where(m => !m.Last().Metric.IsBaseline).Select(m => Words(m.Key));
-        var title = string.Join(", ", learned);
+        var title = string.Join(", ", learned.DefaultIfEmpty(unit));
         return new Panel(title[..1].ToUpperInvariant() + title[1..], "epoch", unit,
             [.. metrics.Select(m => new Curve(Words(m.Key), [.. m.Select(p => p.Epoch)], [.. m.Select(p => p.Metric.Value)], m.Last().Metric.IsBaseline))]);
     }

@@ -13,7 +13,7 @@ namespace Tessera.Training;
 public sealed class RunDirectory : IDisposable
 {
     private const int KeptCheckpoints = 2; // the newest, and one more should a disk damage it
-    private const string OptionsName = "options.json", LockName = "run.lock", VersionName = "version";
+    private const string OptionsName = "options.json", MetricsName = "metrics.jsonl", LockName = "run.lock", VersionName = "version";
 
     private readonly FileStream processLock;
     private readonly bool isNew;
@@ -36,7 +36,7 @@ public sealed class RunDirectory : IDisposable
     public string OptionsFile => Path.Combine(Folder, OptionsName);
 
     /// <summary>A line a log step and a line an evaluation.</summary>
-    public string MetricsFile => Path.Combine(Folder, "metrics.jsonl");
+    public string MetricsFile => Path.Combine(Folder, MetricsName);
 
     /// <summary>The result.</summary>
     public string ModelFile => Path.Combine(Folder, Weights.ModelFile.ResultName);
@@ -82,6 +82,9 @@ public sealed class RunDirectory : IDisposable
     public static void RequireFree(string folder)
     {
         if (File.Exists(folder)) throw new RunDirectoryException($"{folder} is a file: choose another folder.", options: "Out");
+        string[] ofRuns = [Weights.ModelFile.CheckpointFolder, Weights.ModelFile.ResultName, MetricsName];
+        if (!File.Exists(Path.Combine(folder, OptionsName)) && ofRuns.FirstOrDefault(name => Path.Exists(Path.Combine(folder, name))) is { } left)
+            throw new RunDirectoryException($"{folder} holds what a run leaves ({left}), without its options: choose another folder.", options: "Out");
         if (File.Exists(Path.Combine(folder, OptionsName)))
             throw new RunDirectoryException($"{folder} holds a run already: go on with it, or choose another folder.", options: ["Resume", "Out"]);
     }
@@ -133,6 +136,14 @@ public sealed class RunDirectory : IDisposable
         });
     }
 
+    /// <summary>Removes a checkpoint that turned out to be worth nothing; the one before is the newest again.</summary>
+    internal void Demote(string checkpoint)
+    {
+        File.Delete(checkpoint);
+        if (NewestCheckpoint(Folder) is { } before) Promote(before);
+        else File.Delete(Path.Combine(Path.GetDirectoryName(checkpoint)!, Weights.ModelFile.LastCheckpointName));
+    }
+
     /// <summary>Writes a text file whole.</summary>
     /// <exception cref="RunDirectoryException">It cannot be written.</exception>
     public static void WriteText(string file, string text) => Guard(file, () => WholeFile.Write(file, text));
@@ -142,10 +153,18 @@ public sealed class RunDirectory : IDisposable
     {
         if (!isNew) return;
         isAbandoned = true;
-        File.Delete(OptionsFile);
-        File.Delete(MetricsFile);
-        var checkpoints = Path.Combine(Folder, Weights.ModelFile.CheckpointFolder);
-        if (Directory.Exists(checkpoints)) Directory.Delete(checkpoints, recursive: true);
+        try
+        {
+            File.Delete(OptionsFile);
+            File.Delete(MetricsFile);
+            foreach (var events in Directory.EnumerateFiles(Folder, "events.out.tfevents.*")) File.Delete(events);
+            var checkpoints = Path.Combine(Folder, Weights.ModelFile.CheckpointFolder);
+            if (Directory.Exists(checkpoints)) Directory.Delete(checkpoints, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What led here is the failure to tell.
+        }
     }
 
     /// <summary>Lets another process work in the folder.</summary>

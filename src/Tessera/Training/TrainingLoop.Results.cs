@@ -33,7 +33,7 @@ public sealed partial class TrainingLoop
         var result = evaluator.Run(epoch, new Relay(done => Report(epoch, isLogStep: false, Of(done))), cancellation);
         if (result.Metrics.FirstOrDefault(IsRuined) is { } ruined)
         {
-            File.Delete(run.CheckpointFile(step)); // what measures as nothing is not the last good one
+            run.Demote(run.CheckpointFile(step)); // what measures as nothing is not the last good one
             throw Diverged($"The {ruined.Name} is {ruined.Value}", step - 1);
         }
         if (result.Picture is { } png)
@@ -47,7 +47,7 @@ public sealed partial class TrainingLoop
         return result;
     }
 
-    private static bool IsRuined(Metric metric) => double.IsNaN(metric.Value) || (metric.Unit == Metric.LossUnit && !double.IsFinite(metric.Value));
+    private static bool IsRuined(Metric metric) => metric.Unit == Metric.LossUnit && !metric.IsBaseline && !double.IsFinite(metric.Value);
 
     private void Log(long atStep, double epoch, IReadOnlyList<Metric> values)
     {
@@ -57,7 +57,7 @@ public sealed partial class TrainingLoop
 
     private TrainingResult Finish()
     {
-        if (step > firstStep || !File.Exists(run.ModelFile)) // of a run that was finished, what it was trained with still holds
+        if (!File.Exists(run.ModelFile)) // of a run that was finished, what it was trained with still holds
             ModelFile.Save(run.ModelFile, averaged?.Values ?? training.Optimizer.Weights, Describe());
         var rates = metrics.Lines.Select(l => l.Find(MetricsLog.ImagesPerSecond)).OfType<double>().Order().ToList();
         return new TrainingResult(step, Math.Round(wall.Elapsed.TotalSeconds, 1), rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null,

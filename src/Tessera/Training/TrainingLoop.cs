@@ -62,6 +62,8 @@ public sealed partial class TrainingLoop : IDisposable
             averaged = options.AverageDecay is { } decay ? new AveragedWeights(training.Optimizer, decay) : null;
             checkpoint = new Checkpoint(run, training.Optimizer, averaged, objective, data.Images.Fingerprint);
             step = readStep = savedStep = firstStep = checkpoint.Restore();
+            if (step > Steps)
+                throw new RunDirectoryException($"The run has made {step} steps, more than {options.Epochs} epochs have: ask for more.", options: "Training.Epochs");
             metrics = MetricsLog.Open(run, step);
             board = RunDirectory.Guard(run.Folder, () => new TensorBoardWriter(run.Folder, TimeProvider.System));
         }
@@ -89,7 +91,7 @@ public sealed partial class TrainingLoop : IDisposable
         try
         {
             var done = (int)(step / stepsPerEpoch);
-            if (IsEvaluated(done) && !metrics.Lines.Any(l => l.IsEvaluation && l.Step == (long)done * stepsPerEpoch)) Evaluate(done, cancellation);
+            if (step == (long)done * stepsPerEpoch && IsEvaluated(done) && !metrics.Lines.Any(l => l.IsEvaluation && l.Step == step)) Evaluate(done, cancellation);
             for (var epoch = done; epoch < options.Epochs; epoch++)
             {
                 TrainEpoch(epoch, cancellation);
@@ -180,6 +182,7 @@ public sealed partial class TrainingLoop : IDisposable
         ReadLosses(); // weights behind a loss that is not finite never replace a good checkpoint,
         if (!WeightsAreFinite()) throw Diverged("The weights are no longer finite", step - 1); // nor do those that the last step ruined
         checkpoint.Save(step, Describe());
+        File.Delete(run.ModelFile); // of a run that was finished and goes on, the result is no longer one
         savedStep = step;
         interval.Restart();
         sinceSaved.Restart();

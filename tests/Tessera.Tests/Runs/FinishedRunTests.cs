@@ -79,6 +79,18 @@ public sealed class FinishedRunTests(PackedShapes shapes) : IClassFixture<Packed
     }
 
     [Fact]
+    public void Never_Begins_Anew_Where_The_Copy_Lost_Its_Checkpoint()
+    {
+        var source = folder.File("source");
+        TestRuns.TrainUntil(source, Constant, shapes.Images, 4);
+        var (run, options) = PretrainRun.Finish(source, Constant, 1, folder.File("finished"), trainingPictures: 64);
+        run.Dispose();
+        Directory.Delete(Path.Combine(run.Folder, "checkpoints"), recursive: true);
+        Should.Throw<RunDirectoryException>(() => TestRuns.Train(run.Folder, options, shapes.Images)).Message
+            .ShouldBe($"{run.Folder} was to be a finished copy of a run, and has no checkpoint to go on from: finish the run again, in another folder.");
+    }
+
+    [Fact]
     public void Refuses_A_Run_Whose_Rate_Falls_By_Itself_Or_That_Has_Not_Begun()
     {
         var fault = Should.Throw<OptionsException>(() => PretrainRun.Finish("here", PackedShapes.Options, 2, folder.File("x"), 64));

@@ -121,7 +121,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
 
     [Theory]
     [InlineData(16, 1e300, "The weights are no longer finite at step 1, ")] // the step itself overflows
-    [InlineData(64, 1e22, "The held-out/PSNR is NaN at step 1, ")] // finite weights that restore nothing, at an epoch's end
+    [InlineData(64, 1e22, "The held-out/loss is NaN at step 1, ")] // finite weights that restore nothing, at an epoch's end
     public void Never_Keeps_A_Checkpoint_Of_Ruined_Weights(int batchSize, double learningRate, string start)
     {
         var run = folder.File("run");

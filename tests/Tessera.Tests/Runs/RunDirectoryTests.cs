@@ -25,6 +25,16 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
     }
 
     [Fact]
+    public void Takes_No_Folder_That_Holds_Anothers_Checkpoints()
+    {
+        var place = folder.File("place");
+        Directory.CreateDirectory(Path.Combine(place, "checkpoints"));
+        Should.Throw<RunDirectoryException>(() => PretrainRun.Begin(place, PackedShapes.Options)).Message
+            .ShouldBe($"{place} holds what a run leaves (checkpoints), without its options: choose another folder.");
+        Directory.Exists(Path.Combine(place, "checkpoints")).ShouldBeTrue();
+    }
+
+    [Fact]
     public void Is_Not_Locked_By_What_A_Kill_Left()
     {
         var (run, _) = PretrainRun.Begin(folder.File("run"), PackedShapes.Options);

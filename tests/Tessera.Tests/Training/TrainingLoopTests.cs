@@ -54,7 +54,7 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
         var result = Train("run", objective, judge);
 
         judge.Epochs.ShouldBe([3, 4]);
-        result.Metrics.ShouldBe([new Metric("held-out/distance", judge.Last, "colour"), new Metric("held-out/nothing", 1, "colour", IsBaseline: true)]);
+        result.Metrics.ShouldBe([new Metric("held-out/distance", judge.Last, Metric.LossUnit), new Metric("held-out/nothing", double.NaN, "colour", IsBaseline: true)]);
         Directory.EnumerateFiles(folder.File("run/judgements")).Select(Path.GetFileName).Order(StringComparer.Ordinal).ShouldBe(["epoch-0003.png", "epoch-0004.png"]);
         File.ReadAllBytes(folder.File("run/judgements/epoch-0004.png")).ShouldBe(Judge.Png);
     }
@@ -88,15 +88,52 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
         var fault = Should.Throw<TrainingDivergedException>(() => Train("run", objective, new Judge(objective) { Spoiled = true }));
         fault.Message.ShouldStartWith("The held-out/distance is NaN at step 12, ");
         RunDirectory.NewestCheckpoint(folder.File("run"))!.ShouldEndWith("step-000000011.safetensors");
+        new FileInfo(folder.File("run/checkpoints/last.safetensors")).LinkTarget.ShouldBe("step-000000011.safetensors");
     }
 
-    private TrainingResult Train(string name, MeanColour objective, Judge? judge = null, CancellationTokenSource? cancellation = null, long until = 0)
+    [Fact]
+    public void Evaluates_At_An_Epochs_End_Alone_Whatever_It_Is_Resumed_With()
+    {
+        using (var first = new MeanColour())
+        {
+            using var stop = new CancellationTokenSource();
+            Should.Throw<OperationCanceledException>(() => Train("run", first, new Judge(first), stop, until: 6, Options with { EvaluateEvery = 4 }));
+        }
+        using var objective = new MeanColour();
+        var judge = new Judge(objective);
+
+        Train("run", objective, judge, options: Options with { EvaluateEvery = 1 });
+
+        judge.Epochs.ShouldBe([2, 3, 4]); // the second, in whose midst it was stopped, when it is over
+        TestRuns.Evaluations(folder.File("run")).Select(l => l.Step).ShouldBe([8L, 12, 16]);
+    }
+
+    [Fact]
+    public void Replaces_The_Result_Of_A_Run_That_Goes_On_And_Refuses_To_Have_Made_Too_Many_Steps()
+    {
+        using (var first = new MeanColour()) Train("run", first, options: Options with { Epochs = 2 });
+        var result = TestRuns.HashOfResult(folder.File("run"));
+        using (var second = new MeanColour())
+        {
+            using var stop = new CancellationTokenSource();
+            Should.Throw<OperationCanceledException>(() => Train("run", second, cancellation: stop, until: 16)); // in the last step
+        }
+        File.Exists(folder.File("run/model.safetensors")).ShouldBeFalse();
+
+        using (var third = new MeanColour()) Train("run", third).Steps.ShouldBe(16);
+        TestRuns.HashOfResult(folder.File("run")).ShouldNotBe(result);
+        using var fourth = new MeanColour();
+        var fault = Should.Throw<RunDirectoryException>(() => Train("run", fourth, options: Options with { Epochs = 3 }));
+        fault.Message.ShouldBe("The run has made 16 steps, more than 3 epochs have: ask for more.");
+    }
+
+    private TrainingResult Train(string name, MeanColour objective, Judge? judge = null, CancellationTokenSource? cancellation = null, long until = 0, TrainingOptions? options = null)
     {
         var existing = Directory.Exists(folder.File(name));
         using var run = existing ? PretrainRun.Open(folder.File(name)).Run : RunDirectory.Create(folder.File(name), PackedShapes.Options);
         var pretraining = PackedShapes.Options;
         var data = Pretraining.DataOf(pretraining, shapes.Images, Pretraining.CheckedSplit(pretraining, shapes.Images));
-        using var loop = new TrainingLoop(run, Options, objective, data, judge is null ? [] : [judge], new Stop(cancellation, until), NullLogger.Instance);
+        using var loop = new TrainingLoop(run, options ?? Options, objective, data, judge is null ? [] : [judge], new Stop(cancellation, until), NullLogger.Instance);
         return loop.Run(cancellation?.Token ?? TestContext.Current.CancellationToken);
     }
 
@@ -169,7 +206,7 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
         {
             Epochs.Add(epoch);
             Last = Spoiled ? double.NaN : objective.Colour.Max(Math.Abs);
-            return new EvaluationResult([new("held-out/distance", Last, "colour"), new("held-out/nothing", 1, "colour", IsBaseline: true)], $"distance {Last}", Png);
+            return new EvaluationResult([new("held-out/distance", Last, Metric.LossUnit), new("held-out/nothing", double.NaN, "colour", IsBaseline: true)], $"distance {Last}", Png);
         }
     }
 
