@@ -53,7 +53,7 @@ public sealed partial class TrainingStep
         var all = cat([.. waiting.Select(p => p.Embeddings.detach().to(ScalarType.Float32))], dim: 0).requires_grad_(); // (B, K)
         var loss = objective.Couple(all);
         var gradients = autograd.grad([loss], [all, .. projected]).ToArray();
-        projections = [.. gradients.Skip(1).Select(InFp32)];
+        projections = Owned(gradients[1..]);
         var (offset, starts) = (0L, new long[waiting.Count]);
         for (var i = 0; i < starts.Length; i++) (starts[i], offset) = (offset, offset + waiting[i].Count);
         var rows = gradients[0];

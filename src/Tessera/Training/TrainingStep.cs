@@ -153,13 +153,29 @@ public sealed partial class TrainingStep : IDisposable
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var gradients = autograd.grad(outputs, encoded, from).ToArray();
-        // The fused optimiser reads memory as it lies, and a gradient may lie otherwise than its parameter (the patch projection's does).
-        if (so is null) return [.. gradients.Select(InFp32)];
+        if (so is null) return Owned(gradients);
         TensorLists.Add(so, gradients);
         return so;
     }
 
-    private static Tensor InFp32(Tensor gradient) => gradient.to(ScalarType.Float32).contiguous().DetachFromDisposeScope();
+    /// <summary>Gradients in fp32 that may be changed in place, each for itself.</summary>
+    private Tensor[] Owned(Tensor[] gradients)
+    {
+        var seen = new HashSet<nint>();
+        return Array.ConvertAll(gradients, gradient =>
+        {
+            // The fused optimiser reads memory as it lies, and a gradient may lie otherwise than its parameter (the patch projection's does).
+            var owned = gradient.to(ScalarType.Float32).contiguous();
+            // Two parameters that are added to each other have one gradient in common.
+            var isShared = device.type == DeviceType.CPU && !seen.Add(Address(owned));
+            return (isShared ? owned.clone() : owned).DetachFromDisposeScope();
+        });
+
+        static unsafe nint Address(Tensor tensor)
+        {
+            fixed (byte* first = tensor.bytes) return (nint)first;
+        }
+    }
 
     private void ForEach(int count, Action<int, int> work) => threads.Run(worker =>
     {

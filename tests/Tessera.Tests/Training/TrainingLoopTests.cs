@@ -46,6 +46,24 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
     }
 
     [Fact]
+    public void Counts_The_Gradient_Of_Two_Parameters_That_Are_Added_Once_For_Each()
+    {
+        using var objective = new MeanColour(offset: true);
+        var pretraining = PackedShapes.Options;
+        var data = Pretraining.DataOf(pretraining, shapes.Images, Pretraining.CheckedSplit(pretraining, shapes.Images));
+        using var step = new TrainingStep(objective, data, Options with { Accumulate = 2, Clip = 0.25 });
+        foreach (var batch in step.Loader.Load((int[])[.. Enumerable.Range(0, 32)], 16, epoch: 0))
+        {
+            using (batch) step.Accumulate(batch).Dispose();
+        }
+        step.Update(1e-3);
+
+        var means = step.Optimizer.State.Where(s => s.Name.StartsWith("mean.", StringComparison.Ordinal)).Select(s => s.Value.Floats()).ToList();
+        means[0].ShouldBe(means[1]);
+        Math.Sqrt(means.Sum(m => m.Sum(v => (double)v * v))).ShouldBe(0.1 * 0.25, 1e-5); // (1 - β1) of a gradient that was cut to that norm
+    }
+
+    [Fact]
     public void Evaluates_As_Often_As_It_Is_Asked_To_And_At_The_End()
     {
         using var objective = new MeanColour();
@@ -138,9 +156,9 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
     }
 
     /// <summary>One colour that is nearest to all pictures' means; and a count of the steps, which is no parameter.</summary>
-    private sealed class MeanColour : Objective
+    private sealed class MeanColour(bool offset = false) : Objective
     {
-        private readonly ColourModel model = new();
+        private readonly ColourModel model = new(offset);
         private readonly Tensor followed = zeros(1);
 
         public List<long> Steps { get; } = [];
@@ -160,7 +178,7 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
         public override ObjectivePart Forward(PreparedBatch part)
         {
             part.Views.ShouldHaveSingleItem().Mask.ShouldBeNull();
-            return new ObjectivePart((part.Views[0].Pixels.mean([2, 3]) - model.colour).square().mean());
+            return new ObjectivePart((part.Views[0].Pixels.mean([2, 3]) - model.Sum).square().mean());
         }
 
         public override void AfterStep(long steps)
@@ -183,7 +201,15 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
     {
         public readonly Parameter colour = new(ones(3));
 
-        public ColourModel() : base(nameof(ColourModel)) => RegisterComponents();
+        public readonly Parameter? offset;
+
+        public ColourModel(bool withOffset) : base(nameof(ColourModel))
+        {
+            offset = withOffset ? new Parameter(ones(3)) : null;
+            RegisterComponents();
+        }
+
+        public Tensor Sum => offset is null ? colour : colour + offset;
     }
 
     private sealed class Judge(MeanColour objective) : Evaluator
