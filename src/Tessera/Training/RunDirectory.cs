@@ -68,6 +68,7 @@ public sealed class RunDirectory : IDisposable
         }
         catch
         {
+            run.Abandon();
             run.Dispose();
             throw;
         }

@@ -25,6 +25,15 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
     }
 
     [Fact]
+    public void Leaves_Nothing_Where_Its_Options_Cannot_Be_Written()
+    {
+        var place = folder.File("place");
+        Should.Throw<NotSupportedException>(() => RunDirectory.Create(place, typeof(string))); // a type is nothing that JSON holds
+        Directory.Exists(place).ShouldBeFalse();
+        RunDirectory.RequireFree(place);
+    }
+
+    [Fact]
     public void Takes_No_Folder_That_Holds_Anothers_Checkpoints()
     {
         var place = folder.File("place");
