@@ -1,6 +1,7 @@
 using ArchUnitNET.Domain;
 using ArchUnitNET.Domain.Dependencies;
 using ArchUnitNET.Loader;
+using Tessera.Embeddings;
 using Tessera.Imaging;
 using Tessera.Models;
 using Assembly = System.Reflection.Assembly;
@@ -17,7 +18,7 @@ public sealed class ArchitectureTests
     private static readonly Assembly Library = typeof(MaskedAutoencoder).Assembly;
 
     /// <summary>What an application may use without paying for libtorch.</summary>
-    private static readonly Assembly[] TorchFree = [typeof(ImageSet).Assembly];
+    private static readonly Assembly[] TorchFree = [typeof(ImageSet).Assembly, typeof(Accuracy).Assembly];
 
     private static readonly Lazy<IReadOnlyList<IType>> Types = new(() =>
         [.. new ArchLoader().LoadAssembly(Library).Build().Types.Where(t => t.Assembly.FullName == Library.FullName)]);
