@@ -1,5 +1,4 @@
 using Tessera.Data;
-using Tessera.Models;
 
 namespace Tessera.Benchmarking;
 
@@ -24,7 +23,7 @@ internal sealed class StepBenchmark : IDisposable
     public StepReport Run(PeakRounds peaks, double firstLoss, Action<string, int> begins)
     {
         var images = options.Pretraining.Training.EffectiveBatch;
-        var flop = TransformerCost.FlopOfPretraining(training.Model.Options, training.Masks.VisibleCount).Training;
+        var flop = training.Flop.Training;
         clock.Seconds(1, Step);
         var (rates, products, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
         {

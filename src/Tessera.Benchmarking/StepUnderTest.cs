@@ -3,7 +3,6 @@ using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
-using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Training;
@@ -18,7 +17,7 @@ internal sealed class StepUnderTest : IDisposable
 
     private readonly PretrainOptions options;
     private readonly int[] pictures;
-    private readonly ReconstructionObjective objective;
+    private readonly PretrainObjective objective;
     private readonly TrainingStep training;
 
     public StepUnderTest(PretrainOptions options, ImageSet images)
@@ -27,14 +26,17 @@ internal sealed class StepUnderTest : IDisposable
         var data = Pretraining.DataOf(options, images, Pretraining.CheckedSplit(options, images));
         (pictures, Normalization) = (data.Train, data.Normalization);
         objective = Pretraining.ObjectiveOf(options, data);
-        training = new TrainingStep(objective, data, options.Training);
+        training = new TrainingStep(objective.Objective, data, options.Training);
     }
 
-    public MaskedAutoencoder Model => (MaskedAutoencoder)objective.Model;
+    public MaskedAutoencoder Model => objective.Model;
 
     public PixelNormalization Normalization { get; }
 
     public MaskSampler Masks => objective.Masks;
+
+    /// <summary>What a picture costs.</summary>
+    public PretrainingFlop Flop => objective.Flop;
 
     /// <summary>What the options' number format came to on this device.</summary>
     public Precision Precision => options.Training.Precision;

@@ -35,4 +35,7 @@ public enum RandomPurpose : uint
 
     /// <summary>Which pictures choices are made by.</summary>
     Development = 11,
+
+    /// <summary>The colours of a picture's view.</summary>
+    Colour = 12,
 }

@@ -74,8 +74,8 @@ internal static class CommonOptions
         return default;
     }
 
-    /// <summary>An enumeration's word in kebab case.</summary>
-    public static string Word(Enum value) => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
+    /// <summary>An enumeration's word, as options.json has it: in kebab case, or what stands at it.</summary>
+    public static string Word(Enum value) => JsonSerializer.SerializeToElement(value, value.GetType(), TesseraJson.Options).GetString()!;
 
     /// <summary>The file that --out names, which has that ending: a slip never replaces a file of another kind.</summary>
     /// <exception cref="UsageException">It has another.</exception>

@@ -14,7 +14,7 @@ internal static class PretrainCommand
     public static Verb Build(Terminal terminal)
     {
         var command = new Verb("pretrain",
-            "Pretrain a masked autoencoder on pictures. Without --data and --model: a small model on built-in shapes, about a minute on two cores.",
+            "Pretrain an encoder on pictures. Without --data and --model: a small model on built-in shapes, about a minute on two cores.",
             "tessera pretrain",
             "tessera pretrain --data pictures/ --out runs/pictures",
             "tessera pretrain --data tiny-imagenet-200/ --placement decoder --epochs 100",
@@ -115,8 +115,11 @@ internal static class PretrainCommand
             terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {Quoted(run.Folder)}");
             return ExitCode.Interrupted;
         }
-        terminal.Say(ReportText.Standing(summary.HeldOut));
-        terminal.Say($"pictures: {Path.Combine(run.Folder, "reconstructions")}");
+        if (summary.HeldOut is { } heldOut)
+        {
+            terminal.Say(ReportText.Standing(heldOut));
+            terminal.Say($"pictures: {Path.Combine(run.Folder, "reconstructions")}");
+        }
         terminal.Say($"curves:   {run.CurvesFile}");
         terminal.Say($"model:    {run.ModelFile} ({(summary.ImagesPerSecond is { } rate ? $"{rate:f0} images/s, " : "")}{summary.Seconds:f0} s)");
         terminal.Result(summary);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Imaging;
 using Tessera.Models;
+using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Training;
 
@@ -67,7 +68,9 @@ internal sealed class PretrainOptionSet
         AddFlag("--hold-out-development", "Leave the development split, a tenth of the training pictures, out of training: for choices to be made on",
             "Data.HoldOutDevelopment", (o, v) => o with { Data = o.Data with { HoldOutDevelopment = v } });
         Add("--smallest-crop", "SHARE", "Smallest share of a picture that a random crop keeps", "Augmentation.SmallestCrop",
-            o => o.Augmentation.SmallestCrop, (o, v) => o with { Augmentation = o.Augmentation with { SmallestCrop = v } });
+            o => o.Augmentation.SmallestCrop, (o, v) => o with { Augmentation = o.Augmentation with { SmallestCrop = v } }, ".2, and .4 with views");
+        Add("--colour", "STRENGTH", "How strongly colours vary, 0 to below 2.5", "Augmentation.Colour",
+            o => o.Augmentation.Colour, (o, v) => o with { Augmentation = o.Augmentation with { Colour = v } }, "0, and 1 with views");
         AddFlag("--no-flip", "Do not mirror pictures", "Augmentation.Flip", (o, v) => o with { Augmentation = o.Augmentation with { Flip = !v } });
     }
 
@@ -77,6 +80,9 @@ internal sealed class PretrainOptionSet
         Add("--patch-size", "PIXELS", "Side of a patch", "Encoder.PatchSize", o => o.Encoder.PatchSize, (o, v) => o with { Encoder = o.Encoder with { PatchSize = v } });
         AddWord("--positions", "Position embedding", "Encoder.Positions", o => o.Encoder.Positions, (o, v) => o with { Encoder = o.Encoder with { Positions = v } });
         AddFlag("--class-token", "Give the encoder a class token", "Encoder.ClassToken", (o, v) => o with { Encoder = o.Encoder with { ClassToken = v } });
+        AddWord("--objective", "What teaches: restoring hidden pixels, telling which views are of one picture, or both in one pass", "Objective.Teaching",
+            o => o.Objective.Teaching, (o, v) => o with { Objective = o.Objective with { Teaching = v } });
+        AddViews();
         Add("--mask-ratio", "R", "Share of the patches that is hidden", "Objective.Mask.Ratio", o => o.Objective.Mask.Ratio, (o, v) => o with { Objective = o.Objective with { Mask = o.Objective.Mask with { Ratio = v } } });
         Add("--masking", "random|block|grid", "How hidden patches are chosen", "Objective.Mask.Masking", o => o.Objective.Mask.Masking, (o, v) => o with { Objective = o.Objective with { Mask = o.Objective.Mask with { Masking = v } } });
         Add("--mask-unit", "PIXELS", "Side of the square that is hidden as one", "Objective.Mask.Unit", o => o.Objective.Mask.Unit, (o, v) => o with { Objective = o.Objective with { Mask = o.Objective.Mask with { Unit = v } } }, "the patch");
@@ -89,6 +95,17 @@ internal sealed class PretrainOptionSet
         AddWord("--target", "What is restored", "Objective.Target", o => o.Objective.Target, (o, v) => o with { Objective = o.Objective with { Target = v } });
         AddWord("--loss-on", "Which patches the loss looks at", "Objective.LossOn", o => o.Objective.LossOn, (o, v) => o with { Objective = o.Objective with { LossOn = v } });
         Add("--init", "M", "Begin from a model's weights: a run directory or a .safetensors file", "Init", o => o.Init, (o, v) => o with { Init = v is null ? null : Path.GetFullPath(v) }, "random weights");
+    }
+
+    private void AddViews()
+    {
+        void View<T>(string name, string placeholder, string description, string property, Func<ViewOptions, T> get, Func<ViewOptions, T, ViewOptions> set) =>
+            Add(name, placeholder, description, $"Objective.Views.{property}", o => get(o.Objective.Views), (o, v) => o with { Objective = o.Objective with { Views = set(o.Objective.Views, v) } });
+
+        View("--crops", "N", "Masked views of a picture at its size that are compared", nameof(ViewOptions.Crops), o => o.Crops, (o, v) => o with { Crops = v });
+        View("--local-crops", "N", "Further views at half the size, not masked", nameof(ViewOptions.LocalCrops), o => o.LocalCrops, (o, v) => o with { LocalCrops = v });
+        View("--temperature", "T", "Temperature of the comparison", nameof(ViewOptions.Temperature), o => o.Temperature, (o, v) => o with { Temperature = v });
+        View("--views-weight", "W", "Weight of the comparison beside pixels", nameof(ViewOptions.Weight), o => o.Weight, (o, v) => o with { Weight = v });
     }
 
     private void AddTraining()

@@ -4,16 +4,50 @@ using static TorchSharp.torch;
 
 namespace Tessera.Data;
 
-/// <summary>Random resized crop and flip of whole batches, as two matrix products.</summary>
+/// <summary>Random resized crop, flip and colours of whole batches, as three matrix products.</summary>
 /// <remarks>
-/// Crops are drawn as in Inception (Szegedy et al. 2015, arXiv:1409.4842): area in [smallest, 1], aspect in [3/4, 4/3] times the
+/// Crops are drawn as in Inception (Szegedy et al. 2015, arXiv:1409.4842): area in [smallest, largest], aspect in [3/4, 4/3] times the
 /// picture's own, so that no picture is stretched by more. Resizing is linear and separable, so a crop is one small matrix a picture and direction; it widens its window when it shrinks, against
 /// aliasing. A flip reverses the columns of the horizontal one.
 /// </remarks>
-public sealed class Augmentation(AugmentationOptions options, int height, int width, ulong seed)
+public sealed class Augmentation
 {
     /// <summary>Values that describe one crop: top, left, height, width in pixels, and 1 for a flip.</summary>
     public const int CropValues = 5;
+
+    private readonly int height, width; // of the pictures
+    private readonly int cutHeight, cutWidth; // of what comes out
+    private readonly double smallest, largest;
+    private readonly bool flips;
+    private readonly ColourJitter? colours;
+    private readonly ulong seed;
+
+    /// <summary>Crops that are brought to the pictures' size.</summary>
+    /// <param name="options">How they vary.</param>
+    /// <param name="height">Height of the pictures.</param>
+    /// <param name="width">Width of the pictures.</param>
+    /// <param name="seed">The run's.</param>
+    /// <param name="channels">3 or 1.</param>
+    public Augmentation(AugmentationOptions options, int height, int width, ulong seed, int channels = 3)
+        : this(options, (height, width), (height, width), options.Smallest, largest: 1, seed, channels) { }
+
+    private Augmentation(
+        AugmentationOptions options, (int Height, int Width) picture, (int Height, int Width) cut, double smallest, double largest, ulong seed, int channels)
+    {
+        ((height, width), (cutHeight, cutWidth)) = (picture, cut);
+        (this.smallest, this.largest, this.seed) = (smallest, largest, seed);
+        flips = options.Flip;
+        colours = options.Strength > 0 ? new ColourJitter(options.Strength, channels, seed) : null;
+    }
+
+    /// <summary>Local crops: a small part of each picture, at less than its size (Caron et al. 2020, arXiv:2006.09882, section 3.3).</summary>
+    /// <param name="options">How they vary but for their share of the picture, which is .1 to .4.</param>
+    /// <param name="picture">The pictures' shape.</param>
+    /// <param name="height">Height of the crops.</param>
+    /// <param name="width">Width of the crops.</param>
+    /// <param name="seed">The run's.</param>
+    public static Augmentation Local(AugmentationOptions options, ImageShape picture, int height, int width, ulong seed) =>
+        new(options, (picture.Height, picture.Width), (height, width), smallest: 0.1, largest: 0.4, seed, picture.Channels);
 
     private const int Attempts = 10;
     private static readonly double LogAspect = Math.Log(4.0 / 3);
@@ -29,32 +63,38 @@ public sealed class Augmentation(AugmentationOptions options, int height, int wi
         for (var i = 0; i < pictures.Length; i++)
         {
             var random = new CounterRandom(seed, RandomPurpose.Augmentation, (uint)epoch, (uint)pictures[i], view);
-            var flip = options.Flip && random.NextDouble() < 0.5;
+            var flip = flips && random.NextDouble() < 0.5;
             var (top, left, cropHeight, cropWidth) = DrawCrop(ref random);
             ((ReadOnlySpan<float>)[top, left, cropHeight, cropWidth, flip ? 1 : 0]).CopyTo(crops.AsSpan(i * CropValues, CropValues));
         }
         return tensor(crops, [pictures.Length, CropValues]);
     }
 
-    /// <summary>Cuts the crops out and brings them to the pictures' size.</summary>
+    /// <summary>Draws what happens to the colours of a batch.</summary>
+    /// <returns>(B, C, C + 1), float32, on the CPU; null where colours stay</returns>
+    public Tensor? DrawColours(ReadOnlySpan<int> pictures, int epoch, int view = 0) => colours?.Draw(pictures, epoch, view);
+
+    /// <summary>Cuts the crops out, brings them to their size, and changes their colours.</summary>
     /// <param name="images">(B, C, H, W), uint8</param>
     /// <param name="crops">(B, 5), float32</param>
-    /// <returns>(B, C, H, W), float32, 0 to 255</returns>
-    public Tensor Apply(Tensor images, Tensor crops)
+    /// <param name="colours">(B, C, C + 1), float32; null: they stay.</param>
+    /// <returns>(B, C, h, w), float32, 0 to 255</returns>
+    public Tensor Apply(Tensor images, Tensor crops, Tensor? colours = null)
     {
         using var scope = NewDisposeScope();
         var (batch, channels) = (images.shape[0], images.shape[1]);
-        var vertical = ResizeMatrix(crops.select(1, 0), crops.select(1, 2), height, flip: null);                  // (B, H, H)
-        var horizontal = ResizeMatrix(crops.select(1, 1), crops.select(1, 3), width, flip: crops.select(1, 4));   // (B, W, W)
-        var rows = images.to(ScalarType.Float32).view(batch, channels * height, width).bmm(horizontal.transpose(1, 2)); // (B, C·H, W)
-        return vertical.unsqueeze(1).matmul(rows.view(batch, channels, height, width)).MoveToOuterDisposeScope();
+        var vertical = ResizeMatrix(crops.select(1, 0), crops.select(1, 2), height, cutHeight, flip: null);                   // (B, h, H)
+        var horizontal = ResizeMatrix(crops.select(1, 1), crops.select(1, 3), width, cutWidth, flip: crops.select(1, 4));     // (B, w, W)
+        var rows = images.to(ScalarType.Float32).view(batch, channels * height, width).bmm(horizontal.transpose(1, 2)); // (B, C·H, w)
+        var cut = vertical.unsqueeze(1).matmul(rows.view(batch, channels, height, cutWidth));                           // (B, C, h, w)
+        return (colours is null ? cut : ColourJitter.Apply(cut, colours)).MoveToOuterDisposeScope();
     }
 
     private (float Top, float Left, float Height, float Width) DrawCrop(ref CounterRandom random)
     {
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            var area = height * width * (options.SmallestCrop + (1 - options.SmallestCrop) * random.NextDouble());
+            var area = height * width * random.NextDouble(smallest, largest);
             var aspect = Math.Exp((2 * random.NextDouble() - 1) * LogAspect) * ((double)width / height);
             var (cropHeight, cropWidth) = ((int)Math.Round(Math.Sqrt(area / aspect)), (int)Math.Round(Math.Sqrt(area * aspect)));
             if (cropHeight < 1 || cropWidth < 1 || cropHeight > height || cropWidth > width) continue;
@@ -63,33 +103,50 @@ public sealed class Augmentation(AugmentationOptions options, int height, int wi
         return (0, 0, height, width);
     }
 
-    /// <returns>(B, size, size): how much of each source pixel goes into each output pixel; each row sums to 1.</returns>
-    private static Tensor ResizeMatrix(Tensor start, Tensor length, int size, Tensor? flip)
+    /// <returns>(B, size, source): how much of each source pixel goes into each output pixel; each row sums to 1.</returns>
+    private static Tensor ResizeMatrix(Tensor start, Tensor length, int source, int size, Tensor? flip)
     {
         using var scope = NewDisposeScope();
-        var centres = tensor(Enumerable.Range(0, size).Select(i => i + 0.5f).ToArray(), device: start.device); // (size): of pixels
-        var output = centres.unsqueeze(0);                                              // (1, size)
+        var centres = Centres(source, start.device);                                    // (source)
+        var output = Centres(size, start.device).unsqueeze(0);                          // (1, size)
         if (flip is not null) output = output.Plus(flip.unsqueeze(1) * output.Times(-2).Plus(size)); // (B, size)
         var scale = length.Times(1.0 / size).unsqueeze(1);                              // (B, 1)
         var centre = start.unsqueeze(1).Plus(output * scale);                           // (B, size): in the source
         var reach = scale.AtLeast(1).unsqueeze(2);                                      // (B, 1, 1)
-        var weight = (centre.unsqueeze(2) - centres).abs_().div_(reach).neg_().PlusInPlace(1).relu_(); // (B, size, size)
+        var weight = (centre.unsqueeze(2) - centres).abs_().div_(reach).neg_().PlusInPlace(1).relu_(); // (B, size, source)
         return (weight / weight.sum(-1, keepdim: true)).MoveToOuterDisposeScope();
     }
+
+    /// <returns>(count): where the centres of pixels lie</returns>
+    private static Tensor Centres(int count, Device device) => tensor(Enumerable.Range(0, count).Select(i => i + 0.5f).ToArray(), device: device);
 }
 
 /// <summary>How training pictures are varied.</summary>
 public sealed record AugmentationOptions
 {
-    /// <summary>Smallest share of the picture that a crop keeps; 1 keeps all. MAE's value.</summary>
-    public double SmallestCrop { get; init; } = 0.2;
+    /// <summary>Smallest share of the picture that a crop keeps; 1 keeps all. Null: .2, MAE's, for pixels alone, and .4 where views are compared.</summary>
+    public double? SmallestCrop { get; init; }
 
     /// <summary>Whether every second picture is mirrored.</summary>
     public bool Flip { get; init; } = true;
 
+    /// <summary>
+    /// How strongly brightness, contrast, saturation and the channels' gains vary; 1: by 40 % and 15 %; 0: not at all. Null: 0 for pixels alone, whose
+    /// colours are to be restored, and 1 where views are compared, which colours would give away.
+    /// </summary>
+    public double? Colour { get; init; }
+
+    internal double Smallest => SmallestCrop ?? 0.2;
+
+    internal double Strength => Colour ?? 0;
+
+    /// <summary>The same, where views of a picture are compared.</summary>
+    internal AugmentationOptions OfViews() => this with { SmallestCrop = SmallestCrop ?? 0.4, Colour = Colour ?? 1 };
+
     /// <summary>Everything that is wrong with these options; empty when they can be used.</summary>
     public IEnumerable<string> Faults()
     {
-        if (SmallestCrop is not (> 0 and <= 1)) yield return $"the smallest crop is {SmallestCrop}: it must be above 0 and at most 1";
+        if (!(Strength >= 0 && Strength < ColourJitter.Strongest)) yield return $"the colour strength is {Colour}: it must be at least 0 and below {ColourJitter.Strongest}";
+        if (Smallest is not (> 0 and <= 1)) yield return $"the smallest crop is {SmallestCrop}: it must be above 0 and at most 1";
     }
 }

@@ -36,6 +36,7 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
         foreach (var view in Views)
         {
             view.Crops?.Dispose();
+            view.Colours?.Dispose();
             view.Mask?.Dispose();
         }
         Labels?.Dispose();
@@ -45,11 +46,12 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
     private Batch Each(Func<Tensor, Tensor> change)
     {
         Tensor? Of(Tensor? value) => value is null ? null : change(value);
-        return new Batch(Of(Images), [.. Views.Select(v => new ViewDraw(Of(v.Crops), v.Mask?.Each(change)))], Of(Labels), change(Pictures));
+        return new Batch(Of(Images), [.. Views.Select(v => new ViewDraw(Of(v.Crops), Of(v.Colours), v.Mask?.Each(change)))], Of(Labels), change(Pictures));
     }
 }
 
 /// <summary>What was drawn for one view of each picture of a batch.</summary>
 /// <param name="Crops">(B, 5) float32, or null where pictures are taken whole</param>
+/// <param name="Colours">(B, C, C + 1) float32, or null where colours stay</param>
 /// <param name="Mask">Which patches are hidden; null: none.</param>
-public sealed record ViewDraw(Tensor? Crops, PatchMask? Mask);
+public sealed record ViewDraw(Tensor? Crops, Tensor? Colours, PatchMask? Mask);

@@ -111,7 +111,8 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
     /// <summary>A batch with everything random, and with room for its pixels.</summary>
     private Batch Draw(int[] pictures, int epoch)
     {
-        var views = plan.Views.Select((view, v) => new ViewDraw(view.Augmentation?.Draw(pictures, epoch, v), view.Masks?.Draw(pictures, epoch, v)));
+        var views = plan.Views.Select((view, v) => new ViewDraw(
+            view.Augmentation?.Draw(pictures, epoch, v), view.Augmentation?.DrawColours(pictures, epoch, v), view.Masks?.Draw(pictures, epoch, v)));
         var labels = plan.Labels ? tensor(Array.ConvertAll(pictures, p => (long)images.Labels[p])) : null;
         var indices = tensor(Array.ConvertAll(pictures, p => (long)p));
         var (channels, height, width) = images.Shape;

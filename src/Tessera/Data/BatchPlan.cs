@@ -25,11 +25,11 @@ public sealed record ViewPlan(Augmentation? Augmentation, MaskSampler? Masks);
 public sealed record PreparedBatch(IReadOnlyList<View> Views, Tensor? Labels, Tensor Pictures);
 
 /// <summary>One view of each picture of a batch.</summary>
-/// <param name="Pixels">(B, C, H, W), float32, standardised</param>
+/// <param name="Pixels">(B, C, H, W), float32, standardised; smaller than the picture in a local crop</param>
 /// <param name="Mask">Which patches are hidden; null: none.</param>
 public sealed record View(Tensor Pixels, PatchMask? Mask);
 
-/// <summary>Makes the views of batches on a device: crops, flips, standardising.</summary>
+/// <summary>Makes the views of batches on a device: crops, flips, colours, standardising.</summary>
 /// <param name="plan">The views.</param>
 /// <param name="normalization">How pixels are standardised.</param>
 /// <param name="device">Where.</param>
@@ -40,8 +40,9 @@ internal sealed class BatchPreparation(BatchPlan plan, PixelNormalization normal
     public PreparedBatch Prepare(Batch batch)
     {
         var whole = resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true);
+        Tensor? Here(Tensor? drawn) => drawn?.to(device, non_blocking: true);
         var views = plan.Views.Zip(batch.Views, (view, draw) => new View(
-            normalization.Standardize(view.Augmentation?.Apply(whole, draw.Crops!.to(device, non_blocking: true)) ?? whole), draw.Mask?.To(device)));
-        return new PreparedBatch([.. views], batch.Labels?.to(device, non_blocking: true), batch.Pictures);
+            normalization.Standardize(view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours)) ?? whole), draw.Mask?.To(device)));
+        return new PreparedBatch([.. views], Here(batch.Labels), batch.Pictures);
     }
 }

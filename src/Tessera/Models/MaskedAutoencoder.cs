@@ -94,26 +94,41 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
     public Tensor Predict(Tensor visible, PatchMask mask, LossPlaces places)
     {
         using var scope = NewDisposeScope();
-        var tokens = encoder.Embed(visible).Plus(encoder.PositionsAt(mask.Visible)); // (B, Nv, D)
-        tokens = Options.Placement == MaskPlacement.Encoder ? MaskBeforeEncoder(tokens, mask) : MaskBeforeDecoder(tokens, mask);
-        foreach (var block in decoder_blocks) tokens = block.call(tokens); // (B, [1 +] N, Dd)
+        return Decode(Encode(visible, mask), mask, places).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Encodes the visible patches; with mask tokens before the encoder, beside those that stand in the hidden places.</summary>
+    /// <param name="visible">(B, Nv, p·p·C): the visible patches, in the mask's order</param>
+    /// <param name="mask">Which places they have, and which are hidden.</param>
+    /// <returns>(B, [1 +] N or Nv, D): a class token, the visible places, and the hidden ones where they are encoded</returns>
+    public Tensor Encode(Tensor visible, PatchMask mask)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = encoder.Embed(visible).Plus(encoder.PositionsAt(mask.Visible));    // (B, Nv, D)
+        if (Options.Placement == MaskPlacement.Encoder)
+        {
+            var hidden = mask_tokens.call(mask.Tokens).Plus(encoder.PositionsAt(mask.Hidden)); // (B, Nh, D)
+            tokens = cat([tokens, hidden], dim: 1);                                     // (B, N, D)
+        }
+        return encoder.Encode(tokens).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Restores patches from what <see cref="Encode"/> gave.</summary>
+    /// <param name="encoded">(B, [1 +] N or Nv, D)</param>
+    /// <param name="mask">The same mask.</param>
+    /// <param name="places">The hidden places alone, or all.</param>
+    /// <returns>As <see cref="Predict"/>.</returns>
+    public Tensor Decode(Tensor encoded, PatchMask mask, LossPlaces places)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = decoder_embed.call(encoded);
+        if (Options.Placement == MaskPlacement.Decoder)
+            tokens = cat([tokens, mask_tokens.call(mask.Tokens)], dim: 1).Plus(DecoderPositions(mask));
+        foreach (var block in decoder_blocks) tokens = block.call(tokens);              // (B, [1 +] N, Dd)
 
         var shown = places == LossPlaces.Masked ? mask.Hidden.shape[1] : mask.Hidden.shape[1] + mask.Visible.shape[1];
         tokens = tokens.narrow(1, tokens.shape[1] - shown, shown);
         return decoder_pred.call(decoder_norm.call(tokens)).to(ScalarType.Float32).MoveToOuterDisposeScope(); // the loss is in fp32
-    }
-
-    private Tensor MaskBeforeEncoder(Tensor visible, PatchMask mask)
-    {
-        var hidden = mask_tokens.call(mask.Tokens).Plus(encoder.PositionsAt(mask.Hidden));  // (B, Nh, D)
-        return decoder_embed.call(encoder.Encode(cat([visible, hidden], dim: 1)));      // (B, [1 +] N, Dd)
-    }
-
-    private Tensor MaskBeforeDecoder(Tensor visible, PatchMask mask)
-    {
-        var seen = decoder_embed.call(encoder.Encode(visible));                         // (B, [1 +] Nv, Dd)
-        var tokens = cat([seen, mask_tokens.call(mask.Tokens)], dim: 1);                // (B, [1 +] N, Dd)
-        return tokens.Plus(DecoderPositions(mask));
     }
 
     /// <returns>(B, [1 +] N, Dd), in sequence order</returns>

@@ -18,6 +18,10 @@ public sealed record PatchMask(Tensor Visible, Tensor Hidden, Tensor Tokens) : I
         return Models.Patches.Pick(sequence, order).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The masks of several batches as one, one batch after the other; with the same number hidden in each.</summary>
+    internal static PatchMask Cat(IReadOnlyList<PatchMask> masks) =>
+        new(cat([.. masks.Select(m => m.Visible)]), cat([.. masks.Select(m => m.Hidden)]), cat([.. masks.Select(m => m.Tokens)]));
+
     /// <summary>The same mask on another device.</summary>
     public PatchMask To(Device device) => Each(t => t.to(device, non_blocking: true));
 

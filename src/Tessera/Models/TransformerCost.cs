@@ -4,7 +4,7 @@ namespace Tessera.Models;
 /// <remarks>
 /// <para><b>Operations.</b> A multiplication and its addition are two. Counted are the matrix products, attention's QKᵀ and AV among them, on the
 /// tokens that really take part: the patch projection on visible patches, the encoder on all places or on the visible ones as the placement says,
-/// the prediction on the places that the loss looks at. Not counted: norms, GELU, softmax, biases, sums, the loss, the augmentation and the
+/// the prediction on the places that the loss looks at. Not counted: the comparison of views after their projection, norms, GELU, softmax, biases, sums, the loss, the augmentation and the
 /// optimiser. The backward pass counts as twice the forward one: each product has one for the gradient of either factor (Kaplan et al. 2020,
 /// arXiv:2001.08361, section 2.1).</para>
 /// <para><b>Memory.</b> Counted is what the blocks hold for the backward pass, generously, so that it covers the layers before, between and after
@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// </remarks>
 public static class TransformerCost
 {
-    /// <summary>What a picture costs in pretraining.</summary>
+    /// <summary>What a picture costs in pretraining on pixels alone.</summary>
     /// <param name="options">The architecture.</param>
     /// <param name="visible">Patches that are not hidden, Nv.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="visible"/> is not from 1 to the number of patches.</exception>
@@ -28,7 +28,29 @@ public static class TransformerCost
             Encoder: options.Encoder.Depth * BlockCost.OfEncoder(options.Encoder).Flop(encoded),
             ToDecoder: (mlpHeads ? Linear(encoded, width, width) : 0) + Linear(encoded, width, decoderWidth),
             Decoder: options.DecoderDepth * BlockCost.OfDecoder(options).Flop(all),
-            Prediction: (mlpHeads ? Linear(predicted, decoderWidth, decoderWidth) : 0) + Linear(predicted, decoderWidth, values));
+            Prediction: (mlpHeads ? Linear(predicted, decoderWidth, decoderWidth) : 0) + Linear(predicted, decoderWidth, values),
+            Projector: 0);
+    }
+
+    /// <summary>What a picture costs in pretraining on views, which are compared, and of which the first may be restored besides.</summary>
+    /// <param name="options">The architecture.</param>
+    /// <param name="visible">Patches of a global crop that are not hidden, Nv.</param>
+    /// <param name="views">How many there are.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="visible"/> is not from 1 to the number of patches.</exception>
+    public static PretrainingFlop FlopOfViews(MaskedAutoencoderOptions options, int visible, ViewCounts views)
+    {
+        ArgumentNullException.ThrowIfNull(views);
+        var one = FlopOfPretraining(options, visible);
+        var encoder = options.Encoder;
+        var localTokens = views.LocalPatches + Tokens(encoder) - encoder.PatchCount;
+        return new PretrainingFlop(
+            views.Crops * one.PatchProjection + views.LocalCrops * Linear(views.LocalPatches, encoder.PatchValues, encoder.Width),
+            views.Crops * one.Encoder + views.LocalCrops * encoder.Depth * BlockCost.OfEncoder(encoder).Flop(localTokens),
+            views.Restores ? one.ToDecoder : 0,
+            views.Restores ? one.Decoder : 0,
+            views.Restores ? one.Prediction : 0,
+            (views.Crops + views.LocalCrops) * (Linear(1, encoder.Width, ProjectionHead.HiddenWidth)
+                + Linear(1, ProjectionHead.HiddenWidth, ProjectionHead.HiddenWidth) + Linear(1, ProjectionHead.HiddenWidth, ProjectionHead.OutputWidth)));
     }
 
     /// <summary>What embedding a whole picture costs: the encoder's forward pass over every patch, FLOP a picture.</summary>
@@ -61,6 +83,18 @@ public static class TransformerCost
         var (encoded, all) = Tokens(options, visible);
         return sizeof(float) * (options.Encoder.Depth * BlockCost.OfEncoder(options.Encoder).ValuesKept(encoded)
             + options.DecoderDepth * BlockCost.OfDecoder(options).ValuesKept(all));
+    }
+
+    /// <summary>About how many bytes a picture's views leave for the backward pass, in fp32.</summary>
+    /// <inheritdoc cref="FlopOfViews"/>
+    public static long BytesKept(MaskedAutoencoderOptions options, int visible, ViewCounts views)
+    {
+        ArgumentNullException.ThrowIfNull(views);
+        var (encoded, all) = Tokens(options, visible);
+        var block = BlockCost.OfEncoder(options.Encoder);
+        var localTokens = views.LocalPatches + Tokens(options.Encoder) - options.Encoder.PatchCount;
+        return sizeof(float) * (options.Encoder.Depth * (views.Crops * block.ValuesKept(encoded) + views.LocalCrops * block.ValuesKept(localTokens))
+            + (views.Restores ? options.DecoderDepth * BlockCost.OfDecoder(options).ValuesKept(all) : 0));
     }
 
     /// <summary>Learned values of an encoder.</summary>
@@ -114,16 +148,24 @@ public static class TransformerCost
         options.Positions == PositionEmbedding.Learned ? Tokens(options) * width : 0;
 }
 
+/// <summary>The views that are made of a picture.</summary>
+/// <param name="Crops">Global crops.</param>
+/// <param name="LocalCrops">Local crops, of which nothing is hidden.</param>
+/// <param name="LocalPatches">Patches of a local crop.</param>
+/// <param name="Restores">Whether the first global crop is restored.</param>
+public sealed record ViewCounts(int Crops, int LocalCrops, int LocalPatches, bool Restores);
+
 /// <summary>The floating-point operations that one picture costs in pretraining. What is counted, <see cref="TransformerCost"/> says.</summary>
 /// <param name="PatchProjection">Projecting visible patches, forward, FLOP a picture.</param>
 /// <param name="Encoder">The encoder's blocks, forward, FLOP a picture.</param>
 /// <param name="ToDecoder">From the encoder's width to the decoder's, forward, FLOP a picture.</param>
 /// <param name="Decoder">The decoder's blocks, forward, FLOP a picture.</param>
 /// <param name="Prediction">From the decoder's tokens to pixels, forward, FLOP a picture.</param>
-public sealed record PretrainingFlop(long PatchProjection, long Encoder, long ToDecoder, long Decoder, long Prediction)
+/// <param name="Projector">Projecting views to where they are compared, forward, FLOP a picture.</param>
+public sealed record PretrainingFlop(long PatchProjection, long Encoder, long ToDecoder, long Decoder, long Prediction, long Projector)
 {
     /// <summary>The whole forward pass, FLOP a picture.</summary>
-    public long Forward => PatchProjection + Encoder + ToDecoder + Decoder + Prediction;
+    public long Forward => PatchProjection + Encoder + ToDecoder + Decoder + Prediction + Projector;
 
     /// <summary>Forward and backward, FLOP a picture: three times <see cref="Forward"/>.</summary>
     public long Training => 3 * Forward;

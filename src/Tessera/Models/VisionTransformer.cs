@@ -61,6 +61,20 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
             .MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// The position embedding of a coarser grid that is laid over the whole field of places: what a crop gets that does not know where in the
+    /// picture it was cut out.
+    /// </summary>
+    /// <param name="rows">Rows of patches, no more than the model's.</param>
+    /// <param name="columns">Columns of patches, no more than the model's.</param>
+    /// <returns>(1, rows·columns, D): the mean of the places that each covers</returns>
+    public Tensor PositionsOver(int rows, int columns)
+    {
+        using var scope = NewDisposeScope();
+        var field = PatchPositions().transpose(1, 2).reshape(1, Options.Width, Options.GridHeight, Options.GridWidth);
+        return functional.adaptive_avg_pool2d(field, [rows, columns]).flatten(2).transpose(1, 2).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Runs the blocks over tokens that have their positions already; a class token is put before them.</summary>
     /// <param name="tokens">(B, n, D)</param>
     /// <returns>(B, n, D), or (B, n + 1, D) with the class token first</returns>

@@ -44,6 +44,9 @@ public sealed record VisionTransformerOptions
     /// <summary>Number of patches N.</summary>
     public int PatchCount => GridHeight * GridWidth;
 
+    /// <summary>The grid of patches of a picture at half the size.</summary>
+    internal (int Rows, int Columns) LocalGrid => (Math.Max(1, GridHeight / 2), Math.Max(1, GridWidth / 2));
+
     /// <summary>Values in one patch: side × side × channels.</summary>
     public int PatchValues => PatchSize * PatchSize * Channels;
 

@@ -11,7 +11,7 @@ namespace Tessera.Runs;
 public sealed record PretrainOptions
 {
     /// <summary>The version of options that this library reads.</summary>
-    public const int CurrentVersion = 2;
+    public const int CurrentVersion = 3;
 
     /// <summary>The version of these options' names and meanings.</summary>
     public int Version { get; init; } = CurrentVersion;
@@ -23,7 +23,7 @@ public sealed record PretrainOptions
     public EncoderOptions Encoder { get; init; } = new();
 
     /// <summary>What it is taught by.</summary>
-    public ReconstructionObjectiveOptions Objective { get; init; } = new();
+    public ObjectiveOptions Objective { get; init; } = new();
 
     /// <summary>How training pictures are varied.</summary>
     public AugmentationOptions Augmentation { get; init; } = new();
@@ -67,7 +67,12 @@ public sealed record PretrainOptions
         if (faults.Count > 0) throw new OptionsException(faults);
     }
 
-    private IEnumerable<string> Faults() => [.. Data.Faults(), .. Encoder.Faults(), .. ModelFaults(), .. Augmentation.Faults(), .. Training.Faults()];
+    private IEnumerable<string> Faults() => [.. Data.Faults(), .. Encoder.Faults(), .. ModelFaults(), .. Objective.Views.Faults(), .. Augmentation.Faults(), .. Training.Faults(), .. BatchFaults()];
+
+    private IEnumerable<string> BatchFaults()
+    {
+        if (Objective.Teaching != Teaching.Pixels && Training.EffectiveBatch == 1) yield return "the batch is 1 picture: its views are compared with those of others, so it must be at least 2";
+    }
 
     private IEnumerable<string> ModelFaults()
     {

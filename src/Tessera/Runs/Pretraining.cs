@@ -14,16 +14,16 @@ using static TorchSharp.torch;
 
 namespace Tessera.Runs;
 
-/// <summary>Pretrains a masked autoencoder: puts the objective, the pictures, the evaluation and the training loop together.</summary>
+/// <summary>Pretrains an encoder: puts the objective, the pictures, the evaluation and the training loop together.</summary>
 public sealed class Pretraining : IDisposable
 {
     private readonly RunDirectory run;
     private readonly PretrainOptions options;
     private readonly ImageSet images;
     private readonly TrainingData data;
-    private readonly MaskedAutoencoder model;
-    private readonly ReconstructionEvaluator evaluator;
-    private readonly ReconstructionObjective objective;
+    private readonly PretrainObjective objective;
+    private readonly int heldOut;
+    private readonly ReconstructionEvaluator? restoring;
     private readonly TrainingLoop loop;
 
     /// <summary>Prepares a run, and brings it to its newest checkpoint where it has one.</summary>
@@ -41,7 +41,7 @@ public sealed class Pretraining : IDisposable
     {
         (this.run, this.options, this.images) = (run, options, images);
         logger ??= NullLogger.Instance;
-        ReconstructionObjective? made = null;
+        PretrainObjective? made = null;
         TrainingLoop? prepared = null;
         try
         {
@@ -49,13 +49,15 @@ public sealed class Pretraining : IDisposable
             var split = CheckedSplit(options, images);
             data = DataOf(options, images, split);
             objective = made = ObjectiveOf(options, data);
-            model = (MaskedAutoencoder)objective.Model;
             if (options.Init is { } init && RunDirectory.NewestCheckpoint(run.Folder) is null) Begin(init, logger);
             var measured = options.Data.HoldOutDevelopment ? MeasuredSplit.Development : MeasuredSplit.HeldOut; // the test split is for final figures
             var evaluated = BatchLoader.Subset(split.Pictures(measured), training.EvaluateLimit, options.Seed);
-            evaluator = new ReconstructionEvaluator(
-                model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured);
-            loop = prepared = new TrainingLoop(run, training, objective, data, [evaluator], progress, logger);
+            heldOut = evaluated.Length;
+            var device = ComputeDevice.Resolve(training.Device);
+            if (options.Objective.Teaching != Teaching.Views)
+                restoring = new ReconstructionEvaluator(objective.Model, data.Normalization, images, evaluated, objective.Masks, device, measured);
+            Evaluator[] evaluators = [.. restoring is null ? Array.Empty<Evaluator>() : [restoring]];
+            loop = prepared = new TrainingLoop(run, training, objective.Objective, data, evaluators, progress, logger);
             if (loop.Step < training.CoolDownFrom)
                 throw new RunDirectoryException($"{run.Folder} was to be a finished copy of a run, and has no checkpoint to go on from: finish the run again, in another folder.");
             this.options = options with { Training = training };
@@ -99,9 +101,9 @@ public sealed class Pretraining : IDisposable
     {
         var result = loop.Run(cancellation);
         var summary = new PretrainSummary(
-            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", data.Train.Length, evaluator.Pictures, images.Broken,
-            Count(model), Count(model.Encoder), options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
-            result.FinalLoss, evaluator.ReportOf(result.Metrics));
+            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", data.Train.Length, heldOut, images.Broken,
+            Count(objective.Objective.Model), Count(objective.Model.Encoder), options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
+            result.FinalLoss, restoring?.ReportOf(result.Metrics));
         RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
         return summary;
     }
@@ -118,20 +120,33 @@ public sealed class Pretraining : IDisposable
         new(images, split.Train, TrainingData.NormalizationOf(images), options.Seed, options.Data.OnDevice);
 
     /// <summary>The objective that options ask for, with a model of its own.</summary>
-    internal static ReconstructionObjective ObjectiveOf(PretrainOptions options, TrainingData data)
+    internal static PretrainObjective ObjectiveOf(PretrainOptions options, TrainingData data)
     {
-        var (shape, images) = (options.ToModel(), data.Images);
-        var masks = new MaskSampler(options.Objective.Mask, shape, options.Seed);
-        var augmentation = new Augmentation(options.Augmentation, images.Shape.Height, images.Shape.Width, options.Seed);
+        var (shape, images, wanted) = (options.ToModel(), data.Images, options.Objective);
+        var masks = new MaskSampler(wanted.Mask, shape, options.Seed);
         var source = $"{images.SourceKind}: {Path.GetFileName(images.SourceLocation)}"; // a file that travels does not tell the path
-        return new ReconstructionObjective(new MaskedAutoencoder(shape, options.Seed), masks, augmentation, new ModelDescription
+        var description = new ModelDescription
         {
             Encoder = shape.Encoder,
             Normalization = data.Normalization,
-            Reconstruction = new ReconstructionHead(shape, options.Objective.Mask),
+            Reconstruction = new ReconstructionHead(shape, wanted.Mask),
             Data = new DataFacts(source, images.Fingerprint, options.Seed, options.Data.HoldOutDevelopment, data.Train.Length),
             Training = new Dictionary<string, string> { ["preset"] = options.Encoder.Model },
-        });
+        };
+        var model = new MaskedAutoencoder(shape, options.Seed);
+        var (channels, height, width) = images.Shape;
+        if (wanted.Teaching == Teaching.Pixels)
+        {
+            var crops = new Augmentation(options.Augmentation, height, width, options.Seed, channels);
+            return new PretrainObjective(new ReconstructionObjective(model, masks, crops, description), model, masks,
+                TransformerCost.FlopOfPretraining(shape, masks.VisibleCount));
+        }
+        var varied = options.Augmentation.OfViews();
+        var (rows, columns) = shape.Encoder.LocalGrid;
+        var local = Augmentation.Local(varied, images.Shape, rows * shape.Encoder.PatchSize, columns * shape.Encoder.PatchSize, options.Seed);
+        var views = new ViewsObjective(model, wanted.Views, restores: wanted.Teaching == Teaching.PixelsAndViews, masks,
+            new Augmentation(varied, height, width, options.Seed, channels), local, description, options.Seed);
+        return new PretrainObjective(views, model, masks, TransformerCost.FlopOfViews(shape, masks.VisibleCount, views.Counts));
     }
 
     private static OptionFault? BatchFault(TrainingOptions training, int pictures)
@@ -146,7 +161,7 @@ public sealed class Pretraining : IDisposable
 
     private void Begin(string init, ILogger logger)
     {
-        var taken = ModelFile.LoadInto(init, model);
+        var taken = ModelFile.LoadInto(init, objective.Model);
         logger.LogInformation("begun from {File}: {Taken} of {All} tensors taken", taken.File, taken.Taken.Count, taken.Taken.Count + taken.Left.Count);
         if (taken.Left.Count > 0)
             logger.LogInformation("left as they are drawn: {Left} ({Reasons})", Names(taken.Left), string.Join("; ", taken.Reasons));
@@ -155,6 +170,16 @@ public sealed class Pretraining : IDisposable
     }
 
     private static long Count(nn.Module module) => module.parameters().Sum(p => p.numel());
+}
+
+/// <summary>A pretraining's objective, and what it stands on.</summary>
+/// <param name="Objective">What is learned; it frees the model.</param>
+/// <param name="Model">The encoder and its decoder, which is not trained where views alone are compared.</param>
+/// <param name="Masks">Draws what is hidden.</param>
+/// <param name="Flop">What a picture costs.</param>
+internal sealed record PretrainObjective(Objective Objective, MaskedAutoencoder Model, MaskSampler Masks, PretrainingFlop Flop) : IDisposable
+{
+    public void Dispose() => Objective.Dispose();
 }
 
 /// <summary>What came out of a run, as <c>summary.json</c> holds it.</summary>
@@ -171,7 +196,7 @@ public sealed class Pretraining : IDisposable
 /// <param name="Seconds">Wall-clock time of this process, evaluations included.</param>
 /// <param name="ImagesPerSecond">Median training throughput over the log intervals, evaluations excluded; null where metrics.jsonl was lost.</param>
 /// <param name="FinalLoss">Mean training loss of the last log interval; null where metrics.jsonl was lost.</param>
-/// <param name="HeldOut">Reconstruction of these pictures after the last epoch.</param>
+/// <param name="HeldOut">Reconstruction of these pictures after the last epoch; null where none are restored.</param>
 public sealed record PretrainSummary(
     string Folder, string Data, int TrainingPictures, int HeldOutPictures, IReadOnlyList<BrokenImage> Broken, long Parameters, long EncoderParameters,
-    int Epochs, long Steps, string Device, double Seconds, double? ImagesPerSecond, double? FinalLoss, ReconstructionReport HeldOut);
+    int Epochs, long Steps, string Device, double Seconds, double? ImagesPerSecond, double? FinalLoss, ReconstructionReport? HeldOut);

@@ -41,6 +41,9 @@ public abstract class Objective : IDisposable
     /// <summary>Called when an optimiser step was made, with the number of steps so far: a teacher follows.</summary>
     public virtual void AfterStep(long steps) { }
 
+    /// <summary>What it watches beside the loss, of the last step. Asked for at log steps, where the device is waited for.</summary>
+    public virtual IReadOnlyList<Watched> Watched() => [];
+
     /// <summary>What a checkpoint needs beyond the model, by name; the tensors are restored in place.</summary>
     public virtual IEnumerable<(string Name, Tensor Value)> State => [];
 
@@ -67,3 +70,9 @@ public sealed record ObjectivePart(Tensor? Loss, Tensor? Embeddings = null);
 /// <param name="BytesKept">About how much its forward pass leaves for the backward one, in fp32.</param>
 /// <param name="Tokens">Tokens in its longest sequence.</param>
 public sealed record ObjectiveCost(long BytesKept, int Tokens);
+
+/// <summary>A figure that an objective watches.</summary>
+/// <param name="Metric">The figure.</param>
+/// <param name="Least">A run in which it falls below this is stopped; null: it may be anything.</param>
+/// <param name="Advice">What that means, and what to try.</param>
+public sealed record Watched(Metric Metric, double? Least = null, string Advice = "");

@@ -155,12 +155,16 @@ public sealed partial class TrainingLoop : IDisposable
         var (losses, coupled) = (Read(pending, options.Accumulate), Read(pendingCoupled, 1));
         var mean = losses.Average() + (coupled.Length > 0 ? coupled.Average() : 0);
         var seconds = interval.Elapsed.TotalSeconds;
+        var watched = objective.Watched();
         Log(step, Math.Round((double)step / stepsPerEpoch, 4),
         [
             new Metric(MetricsLog.Loss, mean, Metric.LossUnit),
             new Metric(MetricsLog.LearningRate, schedule.At(step - 1), "rate"),
             new Metric(MetricsLog.ImagesPerSecond, (step - readStep) * options.EffectiveBatch / seconds, "images/s"),
+            .. watched.Select(w => w.Metric),
         ]);
+        if (watched.FirstOrDefault(w => w.Metric.Value < w.Least) is { } fallen)
+            throw Diverged(FormattableString.Invariant($"{fallen.Metric.Name} is {fallen.Metric.Value:g3}, below {fallen.Least}"), step - 1, fallen.Advice);
         readStep = step;
         interval.Restart();
     }
@@ -215,9 +219,9 @@ public sealed partial class TrainingLoop : IDisposable
 
     /// <param name="what">What was seen.</param>
     /// <param name="at">The step that was seen, counted from 0.</param>
-    private TrainingDivergedException Diverged(string what, long at)
+    /// <param name="advice">What to try.</param>
+    private TrainingDivergedException Diverged(string what, long at, string advice = "try a lower learning rate, a longer warm-up, or clipping at 1")
     {
-        var advice = "try a lower learning rate, a longer warm-up, or clipping at 1";
         var good = RunDirectory.NewestCheckpoint(run.Folder);
         var from = good is null ? "There is no checkpoint yet." : $"The last good checkpoint is {good}: a new run can begin from it.";
         return new TrainingDivergedException(

@@ -1,3 +1,4 @@
+using Tessera.Models;
 using static TorchSharp.torch;
 
 namespace Tessera.Weights;
@@ -15,9 +16,9 @@ public static partial class ModelFile
     internal static string Prefix(SafetensorsFile weights) =>
         weights.Entries.Keys.Any(k => k.StartsWith(CheckpointPrefix, StringComparison.Ordinal)) ? CheckpointPrefix : "";
 
-    /// <summary>What is learned, by name, sorted so that files repeat bit for bit. Fixed positions are made anew, not stored.</summary>
+    /// <summary>What is learned and kept, by name, sorted so that files repeat bit for bit. Fixed positions are made anew, not stored.</summary>
     internal static IEnumerable<(string Name, Tensor Value)> Parameters(nn.Module model) =>
-        model.named_parameters().OrderBy(p => p.name, StringComparer.Ordinal).Select(p => (p.name, (Tensor)p.parameter));
+        model.named_parameters().Where(p => !ProjectionHead.Holds(p.name)).OrderBy(p => p.name, StringComparer.Ordinal).Select(p => (p.name, (Tensor)p.parameter));
 
     /// <summary>A tensor as it goes into a file, fetched from its device when its turn comes.</summary>
     /// <exception cref="ArgumentException">Weights are not written as that type.</exception>

@@ -33,13 +33,14 @@ public static partial class ModelFile
     public static void SaveEncoder(string file, VisionTransformer model, ModelDescription description, SafetensorsType type = SafetensorsType.F32) =>
         Save(file, Parameters(model).Select(p => (EncoderPrefix + p.Name, p.Value)), description with { Reconstruction = null }, type);
 
-    /// <summary>Writes weights that a model is being trained with.</summary>
+    /// <summary>Writes weights that a model is being trained with, but for what training alone needs: what the description does not tell of.</summary>
     internal static void Save(
         string file, IEnumerable<(string Name, Tensor Value)> weights, ModelDescription description, SafetensorsType type = SafetensorsType.F32)
     {
         try
         {
-            SafetensorsWriter.Write(file, [.. weights.Select(w => ToFile(w.Name, w.Value, type))], Metadata(description));
+            var told = weights.Where(w => description.Reconstruction is null ? w.Name.StartsWith(EncoderPrefix, StringComparison.Ordinal) : !ProjectionHead.Holds(w.Name));
+            SafetensorsWriter.Write(file, [.. told.Select(w => ToFile(w.Name, w.Value, type))], Metadata(description));
         }
         catch (OverflowException e)
         {

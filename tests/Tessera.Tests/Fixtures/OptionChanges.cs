@@ -15,7 +15,7 @@ internal static class OptionChanges
     public static PretrainOptions WithEncoder(this PretrainOptions options, Func<EncoderOptions, EncoderOptions> change) =>
         options with { Encoder = change(options.Encoder) };
 
-    public static PretrainOptions WithObjective(this PretrainOptions options, Func<ReconstructionObjectiveOptions, ReconstructionObjectiveOptions> change) =>
+    public static PretrainOptions WithObjective(this PretrainOptions options, Func<ObjectiveOptions, ObjectiveOptions> change) =>
         options with { Objective = change(options.Objective) };
 
     public static PretrainOptions WithAugmentation(this PretrainOptions options, Func<AugmentationOptions, AugmentationOptions> change) =>

@@ -1,5 +1,6 @@
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
@@ -124,9 +125,9 @@ public sealed class PretrainOptionsTests
         {
             Data = new() { Source = "päth/with \"quotes\"", ImageSize = "64x96", Channels = 1, NoPack = true, OnDevice = DataOnDevice.No, Limit = 100, HoldOutDevelopment = true },
             Encoder = new() { Model = "vit-small", PatchSize = 4, Positions = PositionEmbedding.Learned, ClassToken = true },
-            Objective = new() { MaskTokens = 3, Placement = MaskPlacement.Decoder, DecoderDepth = 3, DecoderWidth = 64, DecoderHeads = 2, Target = ReconstructionTarget.NormalizedPixels, LossOn = LossPlaces.All, Mask = new() { Ratio = 0.1 + 0.2, Masking = "block", Unit = 8 } },
+            Objective = new() { Teaching = Teaching.Views, Views = new() { Crops = 3, LocalCrops = 5, Temperature = 0.1, Weight = 0.7 }, MaskTokens = 3, Placement = MaskPlacement.Decoder, DecoderDepth = 3, DecoderWidth = 64, DecoderHeads = 2, Target = ReconstructionTarget.NormalizedPixels, LossOn = LossPlaces.All, Mask = new() { Ratio = 0.1 + 0.2, Masking = "block", Unit = 8 } },
             Training = new() { Epochs = 7, BatchSize = 9, Accumulate = 2, LearningRate = 1e-5, WeightDecay = 0.1, WarmupEpochs = 0.5, Clip = 2, Device = "cpu", Precision = Precision.Bf16, EvaluateLimit = 10, LogSteps = 3, CheckpointSteps = 11, Schedule = ScheduleShape.Constant, CoolDownFrom = 5, AverageDecay = 0.9, Workers = 3, EvaluateEvery = 2, CheckpointMinutes = 1 },
-            Augmentation = new() { SmallestCrop = 0.4, Flip = false },
+            Augmentation = new() { SmallestCrop = 0.4, Flip = false, Colour = 0.5 },
             Init = "a model",
             Seed = ulong.MaxValue,
         };
@@ -181,14 +182,14 @@ public sealed class PretrainOptionsTests
     }
 
     [Theory]
-    [InlineData("""{ "version": 1 }""", "version 1", true)]
-    [InlineData("""{ "version": 3, "wings": 2 }""", "version 3", true)]
+    [InlineData("""{ "version": 2 }""", "version 2", true)]
+    [InlineData("""{ "version": 4, "wings": 2 }""", "version 4", true)]
     [InlineData("""{ "epochs": 3 }""", "no version", false)]
     public void Refuses_Options_Of_Another_Version_In_A_Sentence(string json, string what, bool alsoAsAFile)
     {
         using var folder = new ScratchFolder();
         var file = folder.File("options.json", System.Text.Encoding.UTF8.GetBytes(json));
-        var expected = $"{file} holds options of {what}, and this Tessera reads version 2: use the Tessera that wrote them, or begin a new run.";
+        var expected = $"{file} holds options of {what}, and this Tessera reads version 3: use the Tessera that wrote them, or begin a new run.";
         Should.Throw<RunDirectoryException>(() => PretrainRun.Open(folder.Path)).Message.ShouldBe(expected);
         if (alsoAsAFile) Should.Throw<RunDirectoryException>(() => PretrainRun.ReadOptions(file)).Message.ShouldBe(expected);
     }

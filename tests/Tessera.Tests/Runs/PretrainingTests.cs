@@ -35,7 +35,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         summary.TrainingPictures.ShouldBe(64);
         summary.HeldOutPictures.ShouldBe(6);
         summary.Steps.ShouldBe(8);
-        summary.HeldOut.Pictures.ShouldBe(6);
+        summary.HeldOut!.Pictures.ShouldBe(6);
         TestRuns.Metrics(run)[^1].Find("held-out/PSNR").ShouldBe(summary.HeldOut.Model.Psnr);
         File.ReadAllText(Path.Combine(run, "summary.json")).ShouldBe(JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
 
@@ -56,7 +56,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
 
         var summary = TestRuns.Train(run, options, images);
 
-        summary.HeldOut.Model.Psnr.ShouldBeGreaterThan(summary.HeldOut.InverseDistance.Psnr + 3);
+        summary.HeldOut!.Model.Psnr.ShouldBeGreaterThan(summary.HeldOut!.InverseDistance.Psnr + 3);
         summary.HeldOut.Model.Psnr.ShouldBeGreaterThan(summary.HeldOut.VisibleMean.Psnr + 3);
         summary.HeldOut.Model.Ssim.ShouldBeGreaterThan(summary.HeldOut.InverseDistance.Ssim);
         var lines = TestRuns.Metrics(run);
@@ -74,7 +74,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         using var images = PackedImages.OpenOrPack("shapes:20", new ImageShape(1, 32, 64), folder.Path, cancellation: TestContext.Current.CancellationToken);
         var options = PackedShapes.Options.WithData(d => d with { Channels = 1, ImageSize = "32x64" }).WithObjective(o => o with { Placement = placement, MaskTokens = 1, Target = target, LossOn = lossOn, Mask = o.Mask with { Masking = masking, Unit = 16 } }).WithEncoder(e => e with { Positions = positions, ClassToken = classToken }).WithTraining(t => t with { Clip = null, Epochs = 1 });
         var summary = TestRuns.Train(folder.File("run"), options, images);
-        summary.HeldOut.UsesTrueStatistics.ShouldBe(target == ReconstructionTarget.NormalizedPixels);
+        summary.HeldOut!.UsesTrueStatistics.ShouldBe(target == ReconstructionTarget.NormalizedPixels);
         double.IsFinite(summary.HeldOut.Loss).ShouldBeTrue();
         using var loaded = ModelFile.Load(folder.File("run"));
         loaded.Model.Options.ShouldBe(options.ToModel());
@@ -90,7 +90,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
 
         var summary = TestRuns.Train(run, PackedShapes.Options.WithTraining(t => t with { BatchSize = 4 }), images);
 
-        summary.HeldOut.VisibleMean.Psnr.ShouldBeGreaterThan(100);
+        summary.HeldOut!.VisibleMean.Psnr.ShouldBeGreaterThan(100);
         TestRuns.Evaluations(run).Count.ShouldBe(2);
         File.Exists(Path.Combine(run, "curves.png")).ShouldBeTrue();
     }
@@ -116,7 +116,7 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
         // What it advises can be done, and begins where the good epoch ended.
         var fresh = TestRuns.Train(folder.File("fresh"), PackedShapes.Options, shapes.Images);
         var advised = TestRuns.Train(folder.File("advised"), PackedShapes.Options with { Init = checkpoint }, shapes.Images);
-        advised.HeldOut.Loss.ShouldBeLessThan(fresh.HeldOut.Loss);
+        advised.HeldOut!.Loss.ShouldBeLessThan(fresh.HeldOut!.Loss);
     }
 
     [Theory]

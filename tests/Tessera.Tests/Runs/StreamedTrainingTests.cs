@@ -87,7 +87,7 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
         told.Lines.Where(l => l.Contains("torn")).Order().ShouldBe(
             ["65 is torn: another picture stands in for it", "67 is torn: another picture stands in for it"]);
         summary.Broken.Select(b => b.Name).ShouldBe(["3", "65", "67"]);
-        summary.HeldOut.Pictures.ShouldBe(6);
+        summary.HeldOut!.Pictures.ShouldBe(6);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Tessera.Data;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Tests.Fixtures;
 using Tessera.Training;
@@ -97,18 +98,22 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         Count().ShouldBe(before);
     }
 
-    [Fact]
-    public void Leaves_Nothing_Of_A_Batch_In_Parts_To_The_Garbage_Collector()
+    [Theory]
+    [InlineData(Teaching.Pixels)]
+    [InlineData(Teaching.Views)]
+    [InlineData(Teaching.PixelsAndViews)]
+    public void Leaves_Nothing_Of_A_Batch_In_Parts_To_The_Garbage_Collector(Teaching teaching)
     {
-        var options = PackedShapes.Options.WithTraining(t => t with { Workers = 2 });
+        var options = PackedShapes.Options.WithTraining(t => t with { Workers = 2 })
+            .WithObjective(o => o with { Teaching = teaching, Views = new() { LocalCrops = 1 } });
         var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
         using var objective = Pretraining.ObjectiveOf(options, data);
-        using var step = new TrainingStep(objective, data, options.Training);
+        using var step = new TrainingStep(objective.Objective, data, options.Training);
         using var batch = step.Loader.Load((int[])[.. Enumerable.Range(0, 16)], 16, epoch: 0).Single();
         var counts = Enumerable.Range(0, 3).Select(_ =>
         {
             step.Accumulate(batch).Dispose();
-            step.Update(1e-3);
+            step.Update(1e-3)?.Dispose();
             return torch.Tensor.TotalCount;
         }).ToArray();
         counts.Distinct().ShouldHaveSingleItem();

@@ -98,7 +98,7 @@ public sealed class TrainingStepTests(PackedShapes shapes) : IClassFixture<Packe
             options = options.WithTraining(t => t with { Accumulate = accumulate, Workers = workers, Device = "cpu" });
             this.options = options.Training;
             var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
-            objective = Pretraining.ObjectiveOf(options, data);
+            objective = Pretraining.ObjectiveOf(options, data).Objective;
             Step = new TrainingStep(objective, data, options.Training);
         }
 

@@ -1,12 +1,19 @@
+using System.Text.Json.Serialization;
 using Tessera.Masking;
 using Tessera.Models;
 
 namespace Tessera.Objectives;
 
-/// <summary>What is hidden, and how it is restored.</summary>
-public sealed record ReconstructionObjectiveOptions
+/// <summary>What a model is taught by: what is hidden, how it is restored, and how views of a picture are compared.</summary>
+public sealed record ObjectiveOptions
 {
     private static readonly MaskedAutoencoderOptions Standard = new();
+
+    /// <summary>Which of the two, or both at once.</summary>
+    public Teaching Teaching { get; init; } = Teaching.Pixels;
+
+    /// <summary>The views, where they are compared.</summary>
+    public ViewOptions Views { get; init; } = new();
 
     /// <summary>How much is hidden, and how the hidden places are chosen.</summary>
     public MaskOptions Mask { get; init; } = new();
@@ -50,4 +57,18 @@ public sealed record ReconstructionObjectiveOptions
             LossOn = LossOn,
         };
     }
+}
+
+/// <summary>What a model is taught by.</summary>
+public enum Teaching
+{
+    /// <summary>Restoring the hidden patches of a picture.</summary>
+    Pixels,
+
+    /// <summary>Telling which views are of one picture.</summary>
+    Views,
+
+    /// <summary>Both, in one pass of the encoder.</summary>
+    [JsonStringEnumMemberName("pixels+views")]
+    PixelsAndViews,
 }
