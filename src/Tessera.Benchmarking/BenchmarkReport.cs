@@ -130,12 +130,13 @@ public sealed record BenchmarkReport
         yield return new(part, "matrix products between", "FLOP/s", Step.Peak);
         yield return new(part, "share of them", "share", Step.ShareOfPeak);
         var (split, total) = (Step.Breakdown, Step.Breakdown.Total.Median);
-        (string, Measurement)[] phases =
+        (string, Measurement?)[] phases =
         [
             ("waiting for data", split.Waiting), ("augment", split.Augment), ("forward", split.Forward),
-            ("backward", split.Backward), ("optimiser", split.Optimizer),
+            ("coupling", split.Couple), ("backward", split.Backward), ("optimiser", split.Optimizer),
         ];
-        foreach (var (name, seconds) in phases) yield return new(part, $"{name}, of its time", "share", seconds.Times(1 / total));
+        foreach (var (name, seconds) in phases)
+            if (seconds is not null) yield return new(part, $"{name}, of its time", "share", seconds.Times(1 / total));
         yield return new(part, "one step, phase by phase", "s", split.Total);
     }
 

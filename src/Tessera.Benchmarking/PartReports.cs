@@ -70,13 +70,14 @@ public sealed record StepReport(
 /// the sum is more than a step takes.
 /// </summary>
 /// <param name="Waiting">Waiting for the loader's next batch.</param>
-/// <param name="Augment">Bringing the batch to the device, crops, flips, standardising, cutting into patches.</param>
-/// <param name="Forward">From patches to the loss.</param>
+/// <param name="Augment">Bringing the batch to the device, crops, flips, colours, standardising.</param>
+/// <param name="Forward">From patches to the loss, or to what is coupled.</param>
 /// <param name="Backward">From the loss to the gradients.</param>
 /// <param name="Optimizer">Clipping and AdamW.</param>
 /// <param name="Total">All of it, and freeing what the step made.</param>
+/// <param name="Couple">The loss of coupled pictures, and back to what was coupled; null where none are.</param>
 public sealed record StepBreakdown(
-    Measurement Waiting, Measurement Augment, Measurement Forward, Measurement Backward, Measurement Optimizer, Measurement Total);
+    Measurement Waiting, Measurement Augment, Measurement Forward, Measurement Backward, Measurement Optimizer, Measurement Total, Measurement? Couple = null);
 
 /// <summary>The way of the data, images/s each.</summary>
 /// <param name="FromFiles">Decoding encoded pictures on all cores, without packing.</param>

@@ -59,7 +59,8 @@ internal sealed class StepBenchmark : IDisposable
             begins("phases of the step", round);
             return MeanByPhases();
         })];
-        return new StepBreakdown(Of(r => r.Waiting), Of(r => r.Augment), Of(r => r.Forward), Of(r => r.Backward), Of(r => r.Optimizer), Of(r => r.Total));
+        return new StepBreakdown(Of(r => r.Waiting), Of(r => r.Augment), Of(r => r.Forward), Of(r => r.Backward), Of(r => r.Optimizer), Of(r => r.Total),
+            training.Couples ? Of(r => r.Couple) : null);
 
         Measurement Of(Func<StepSeconds, double> phase) => Measurement.Of(rounds.Select(phase));
     }

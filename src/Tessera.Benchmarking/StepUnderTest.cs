@@ -35,6 +35,9 @@ internal sealed class StepUnderTest : IDisposable
 
     public MaskSampler Masks => objective.Masks;
 
+    /// <summary>Whether the loss couples pictures.</summary>
+    public bool Couples => objective.Objective.Couples;
+
     /// <summary>What a picture costs.</summary>
     public PretrainingFlop Flop => objective.Flop;
 
@@ -94,9 +97,10 @@ internal sealed class StepUnderTest : IDisposable
             using var batch = batches.Current;
             training.Accumulate(batch).Dispose();
         }
+        var before = phases.All;
+        var updating = Seconds(() => { training.Update(LearningRate)?.Dispose(); wait(); }) - (phases.All - before); // pictures that are coupled go back in it
         training.Phases = null;
-        var updating = Seconds(() => { training.Update(LearningRate)?.Dispose(); wait(); });
-        return new StepSeconds(waiting, phases[StepPhase.Augment], phases[StepPhase.Forward], phases[StepPhase.Backward], updating,
+        return new StepSeconds(waiting, phases[StepPhase.Augment], phases[StepPhase.Forward], phases[StepPhase.Couple], phases[StepPhase.Backward], updating,
             Total: Stopwatch.GetElapsedTime(begin).TotalSeconds);
 
         static double Seconds(Action work)
@@ -115,11 +119,14 @@ internal sealed class StepUnderTest : IDisposable
 }
 
 /// <summary>Where the time of optimiser steps went, phase by phase as in a <see cref="StepBreakdown"/>. Seconds.</summary>
-internal readonly record struct StepSeconds(double Waiting, double Augment, double Forward, double Backward, double Optimizer, double Total)
+internal readonly record struct StepSeconds(
+    double Waiting, double Augment, double Forward, double Couple, double Backward, double Optimizer, double Total)
 {
     public static StepSeconds operator +(StepSeconds a, StepSeconds b) => new(
-        a.Waiting + b.Waiting, a.Augment + b.Augment, a.Forward + b.Forward, a.Backward + b.Backward, a.Optimizer + b.Optimizer, a.Total + b.Total);
+        a.Waiting + b.Waiting, a.Augment + b.Augment, a.Forward + b.Forward, a.Couple + b.Couple, a.Backward + b.Backward, a.Optimizer + b.Optimizer,
+        a.Total + b.Total);
 
     public static StepSeconds operator /(StepSeconds sum, int steps) => new(
-        sum.Waiting / steps, sum.Augment / steps, sum.Forward / steps, sum.Backward / steps, sum.Optimizer / steps, sum.Total / steps);
+        sum.Waiting / steps, sum.Augment / steps, sum.Forward / steps, sum.Couple / steps, sum.Backward / steps, sum.Optimizer / steps,
+        sum.Total / steps);
 }

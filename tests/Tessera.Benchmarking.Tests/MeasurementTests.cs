@@ -14,7 +14,7 @@ public sealed class MeasurementTests
 
     [Fact]
     public void Takes_The_Mean_Of_Steps_Phase_By_Phase() =>
-        ((new StepSeconds(1, 2, 3, 4, 5, 16) + new StepSeconds(3, 4, 5, 8, 7, 30)) / 2).ShouldBe(new StepSeconds(2, 3, 4, 6, 6, 23));
+        ((new StepSeconds(1, 2, 3, 9, 4, 5, 25) + new StepSeconds(3, 4, 5, 1, 8, 7, 31)) / 2).ShouldBe(new StepSeconds(2, 3, 4, 5, 6, 6, 28));
 
     [Fact]
     public void Reads_What_The_Kernel_Writes()

@@ -27,6 +27,8 @@ internal static class BatchParts
         int Bound(int i) => (int)((long)batch * i / parts);
     }
 
-    /// <summary>How many pictures at most keep what their forward pass computed, of all workers.</summary>
-    public static long KeptPictures(long bytesKeptPerPicture) => KeptBytes / bytesKeptPerPicture;
+    /// <summary>How many pictures at most keep what their forward pass computed, of all workers, while they wait for others.</summary>
+    /// <remarks>What they keep is in no cache anyhow when its turn comes. Those beyond are computed twice, to the same values.</remarks>
+    public static long KeptPictures(long bytesKeptPerPicture) =>
+        Math.Max(KeptBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4) / bytesKeptPerPicture;
 }

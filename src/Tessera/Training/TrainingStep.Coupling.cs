@@ -50,15 +50,21 @@ public sealed partial class TrainingStep
     private Tensor AddCoupledGradients()
     {
         using var scope = NewDisposeScope();
+        var (loss, rows) = Phases is { } phases ? phases.TimeForAll(StepPhase.Couple, Couple) : Couple();
+        var (offset, starts) = (0L, new long[waiting.Count]);
+        for (var i = 0; i < starts.Length; i++) (starts[i], offset) = (offset, offset + waiting[i].Count);
+        ForEach(waiting.Count, (i, worker) => GoBack(waiting[i], rows, starts[i], worker));
+        return loss.detach().DetachFromDisposeScope();
+    }
+
+    /// <returns>The loss, and its gradient with respect to the embeddings, (B, K).</returns>
+    private (Tensor Loss, Tensor Rows) Couple()
+    {
         var all = cat([.. waiting.Select(p => p.Embeddings.detach().to(ScalarType.Float32))], dim: 0).requires_grad_(); // (B, K)
         var loss = objective.Couple(all);
         var gradients = autograd.grad([loss], [all, .. projected]).ToArray();
         projections = Owned(gradients[1..]);
-        var (offset, starts) = (0L, new long[waiting.Count]);
-        for (var i = 0; i < starts.Length; i++) (starts[i], offset) = (offset, offset + waiting[i].Count);
-        var rows = gradients[0];
-        ForEach(waiting.Count, (i, worker) => GoBack(waiting[i], rows, starts[i], worker));
-        return loss.detach().DetachFromDisposeScope();
+        return (loss, gradients[0]);
     }
 
     private void GoBack(CoupledPart part, Tensor gradients, long start, int worker)
