@@ -5,6 +5,7 @@ using Tessera.Evaluation;
 using Tessera.Imaging;
 using Tessera.Runs;
 using Tessera.Training;
+using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
 
@@ -56,7 +57,10 @@ internal static class PretrainCommand
         var ground = config is not null ? PretrainRun.ReadOptions(config)
             : settings.Names(parsed, "--data") || settings.Names(parsed, "--model") ? new PretrainOptions()
             : PretrainOptions.QuickStart;
-        return settings.Over(ground, parsed);
+        var options = settings.Over(ground, parsed);
+        if (ShippedModels.Default.Find(options.Encoder.Model) is not null)
+            throw new UsageException($"--model names the architecture of new weights here, and {options.Encoder.Model} is a model that ships: begin from its weights with --init {options.Encoder.Model}.");
+        return options;
     }
 
     private static int GoOn(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string begun, bool isElsewhere, string cache)

@@ -31,7 +31,7 @@ public sealed record PretrainOptions
     /// <summary>How long and how fast.</summary>
     public TrainingOptions Training { get; init; } = new();
 
-    /// <summary>The model whose weights the run begins from: a run directory or a file; null: random ones.</summary>
+    /// <summary>The model whose weights the run begins from: a run directory, a file, or the name of a model that ships; null: random ones.</summary>
     public string? Init { get; init; }
 
     /// <summary>Everything random is a function of this.</summary>
