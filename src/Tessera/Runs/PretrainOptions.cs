@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Objectives;
@@ -36,21 +35,6 @@ public sealed record PretrainOptions
 
     /// <summary>Everything random is a function of this.</summary>
     public ulong Seed { get; init; } = 1;
-
-    /// <summary>What runs when nothing is asked for: a small model on the built-in shapes, about a minute on two cores.</summary>
-    [JsonIgnore]
-    public static PretrainOptions QuickStart { get; } = new()
-    {
-        Encoder = new() { Model = "vit-micro" },
-        Augmentation = new() { SmallestCrop = 0.9 }, // a minute is too short to be bored by the same pictures
-        Training = new()
-        {
-            Epochs = 4,
-            BatchSize = 32,
-            LearningRate = 1.2e-2, // many small steps get further in a minute than few large ones
-            Clip = 1,
-        },
-    };
 
     /// <summary>The model these options ask for. Call <see cref="Validate"/> first.</summary>
     public MaskedAutoencoderOptions ToModel()
