@@ -50,6 +50,7 @@ internal static class TesseraCommand
         root.Add(EvaluateCommand.Build(terminal));
         root.Add(BenchCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
+        root.Add(ModelsCommand.Build(terminal));
         root.Add(DataCommand.Build(terminal));
         Verb.ShowExamples(root, ["tessera pretrain --data pictures/", "tessera pretrain --help"], terminal.Width);
         return root;

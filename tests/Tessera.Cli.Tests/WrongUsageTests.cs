@@ -10,10 +10,10 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
     public void Dispose() => folder.Dispose();
 
     [Theory]
-    [InlineData("", "Say what to do: pretrain, reconstruct, evaluate, bench, info, data. See tessera --help.")]
+    [InlineData("", "Say what to do: pretrain, reconstruct, evaluate, bench, info, models, data. See tessera --help.")]
     [InlineData("data", "Say what to do: inspect, pack, fetch. See tessera data --help.")]
     [InlineData("bench --only speed", "--only has 'speed': choose from machine,step,loader,embed, with commas between.")]
-    [InlineData("paint", "There is no 'paint': choose pretrain, reconstruct, evaluate, bench, info, data. See tessera --help.")]
+    [InlineData("paint", "There is no 'paint': choose pretrain, reconstruct, evaluate, bench, info, models, data. See tessera --help.")]
     [InlineData("pretrain --bogus", "Unrecognized command or argument '--bogus'. See tessera pretrain --help.")]
     [InlineData("info --bogus", "There is no option '--bogus' here (a file of that name is ./--bogus). See tessera info --help.")]
     [InlineData("pretrain --epochs many", "--epochs is 'many': write a whole number. See tessera pretrain --help.")]
@@ -26,6 +26,8 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
     [InlineData("pretrain --image-size 64x90", "The image width 90 is not a multiple of the patch size 8: the nearest that work are 88 and 96.")]
     [InlineData("pretrain --epochs 0 --mask-ratio NaN", "The mask ratio is NaN: it must be above 0 and below 1; the number of epochs is 0: it must be at least 1.")]
     [InlineData("pretrain --no-pack --data-on-device yes --epochs 0", "Pictures that are not packed cannot be put on the device: pack them, or leave it to auto; the number of epochs is 0: it must be at least 1.")]
+    [InlineData("models pack m -o model.bin", "--out is 'model.bin': name a .safetensors file.")]
+    [InlineData("models list", "There is no 'list': choose pack. See tessera models --help.")]
     [InlineData("pretrain --device gpu", "There is no device 'gpu': choose auto, cpu, cuda or cuda:N.")]
     [InlineData("data fetch everything", "Argument 'everything' not recognized. Must be one of: 'tiny-imagenet' See tessera data fetch --help.")]
     [InlineData("data fetch tiny-imagenet --address ftp://x/y", "--address is 'ftp://x/y': write an address that begins with http:// or https://.")]

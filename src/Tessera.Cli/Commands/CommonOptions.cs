@@ -17,8 +17,10 @@ internal static class CommonOptions
 
     public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Show the stack trace of an error", Recursive = true };
 
-    public static Option<string> Model() =>
-        new("--model", "-m") { Description = "A run directory or a .safetensors file", Required = true, HelpName = "M" };
+    /// <summary>What may be given where a model is asked for.</summary>
+    public const string ModelWords = "A run directory, a .safetensors file, or the name of a model that ships (see tessera models)";
+
+    public static Option<string> Model() => new("--model", "-m") { Description = ModelWords, Required = true, HelpName = "M" };
 
     public static Option<string> Data() =>
         new("--data") { Description = "A folder of pictures, a .tessera file, or shapes", Required = true, HelpName = "SOURCE" };

@@ -5,6 +5,7 @@ using Tessera.Evaluation;
 using Tessera.Imaging;
 using Tessera.Runs;
 using Tessera.Training;
+using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
 
@@ -28,8 +29,10 @@ internal static class PretrainCommand
             "--finish", "EPOCHS", "With --resume and --out: a copy of the run, begun at a constant rate, goes on with a rate that falls to zero; the run stays as it is");
         var config = CommonOptions.Value<string?>(
             "--config", "FILE", "Options from a file such as a run's options.json; what the command line says counts first");
+        var recipe = CommonOptions.Value<string?>(
+            "--recipe", "NAME", string.Join('\n', Recipes.All.Select(r => $"{r.Name}: {r.Description}").Prepend("Options from a recipe; what the command line says counts first")));
         var cache = CommonOptions.Cache();
-        foreach (var option in new Option[] { output, resume, finish, config }) command.Add(option);
+        foreach (var option in new Option[] { output, resume, finish, recipe, config }) command.Add(option);
         settings.AddTo(command);
         command.Add(cache);
 
@@ -41,9 +44,12 @@ internal static class PretrainCommand
             {
                 if (parsed.GetValue(finish) is not null) throw new UsageException("--finish goes with --resume RUN and --out NEW.");
                 RunDirectory.RequireFree(folder); // now, not after packing
-                return Train(terminal, Ground(settings, parsed, parsed.GetValue(config)), packed, (options, _) => PretrainRun.Begin(folder, options));
+                return Train(terminal, Begun(settings, parsed, parsed.GetValue(recipe), parsed.GetValue(config)), packed, (options, _) => PretrainRun.Begin(folder, options));
             }
-            if (parsed.GetResult(config) is not null) throw new UsageException("--resume goes on with the run's own options: leave out --config.");
+            foreach (var ground in new Option[] { recipe, config })
+            {
+                if (parsed.GetResult(ground) is not null) throw new UsageException($"--resume goes on with the run's own options: leave out {ground.Name}.");
+            }
             return parsed.GetValue(finish) is { } epochs
                 ? Finish(terminal, settings, parsed, begun, epochs, parsed.GetValue(output) ?? throw new UsageException("--finish needs --out: the copy's directory."), packed)
                 : GoOn(terminal, settings, parsed, begun, isElsewhere: parsed.GetResult(output) is not null, packed);
@@ -51,13 +57,21 @@ internal static class PretrainCommand
         return command;
     }
 
-    private static PretrainOptions Ground(PretrainOptionSet settings, ParseResult parsed, string? config)
+    private static PretrainOptions Begun(PretrainOptionSet settings, ParseResult parsed, string? recipe, string? config)
     {
+        if (recipe is not null && config is not null) throw new UsageException("--recipe and --config both give the options to begin with: leave out one.");
         var ground = config is not null ? PretrainRun.ReadOptions(config)
+            : recipe is not null ? Named(recipe).Options
             : settings.Names(parsed, "--data") || settings.Names(parsed, "--model") ? new PretrainOptions()
-            : PretrainOptions.QuickStart;
-        return settings.Over(ground, parsed);
+            : Recipes.Quick.Options;
+        var options = settings.Over(ground, parsed);
+        if (ShippedModels.Default.Find(options.Encoder.Model) is not null)
+            throw new UsageException($"--model names the architecture of new weights here, and {options.Encoder.Model} is a model that ships: begin from its weights with --init {options.Encoder.Model}.");
+        return options;
     }
+
+    private static Recipe Named(string recipe) => Recipes.Find(recipe)
+        ?? throw new UsageException($"There is no recipe '{recipe}': choose {string.Join(", ", Recipes.All.Select(r => r.Name))}.");
 
     private static int GoOn(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string begun, bool isElsewhere, string cache)
     {

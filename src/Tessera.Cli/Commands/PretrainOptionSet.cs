@@ -5,6 +5,7 @@ using Tessera.Models;
 using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Training;
+using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
 
@@ -94,7 +95,7 @@ internal sealed class PretrainOptionSet
         Add("--decoder-heads", "N", "Decoder heads", "Objective.DecoderHeads", o => o.Objective.DecoderHeads, (o, v) => o with { Objective = o.Objective with { DecoderHeads = v } }, "the model's");
         AddWord("--target", "What is restored", "Objective.Target", o => o.Objective.Target, (o, v) => o with { Objective = o.Objective with { Target = v } });
         AddWord("--loss-on", "Which patches the loss looks at", "Objective.LossOn", o => o.Objective.LossOn, (o, v) => o with { Objective = o.Objective with { LossOn = v } });
-        Add("--init", "M", "Begin from a model's weights: a run directory or a .safetensors file", "Init", o => o.Init, (o, v) => o with { Init = v is null ? null : Path.GetFullPath(v) }, "random weights");
+        Add("--init", "M", "Begin from a model's weights: a run directory, a .safetensors file, or the name of a model that ships", "Init", o => o.Init, (o, v) => o with { Init = v is null ? null : ModelFile.FullName(v) }, "random weights");
     }
 
     private void AddViews()

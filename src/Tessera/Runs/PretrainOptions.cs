@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Objectives;
@@ -31,26 +30,11 @@ public sealed record PretrainOptions
     /// <summary>How long and how fast.</summary>
     public TrainingOptions Training { get; init; } = new();
 
-    /// <summary>The model whose weights the run begins from: a run directory or a file; null: random ones.</summary>
+    /// <summary>The model whose weights the run begins from: a run directory, a file, or the name of a model that ships; null: random ones.</summary>
     public string? Init { get; init; }
 
     /// <summary>Everything random is a function of this.</summary>
     public ulong Seed { get; init; } = 1;
-
-    /// <summary>What runs when nothing is asked for: a small model on the built-in shapes, about a minute on two cores.</summary>
-    [JsonIgnore]
-    public static PretrainOptions QuickStart { get; } = new()
-    {
-        Encoder = new() { Model = "vit-micro" },
-        Augmentation = new() { SmallestCrop = 0.9 }, // a minute is too short to be bored by the same pictures
-        Training = new()
-        {
-            Epochs = 4,
-            BatchSize = 32,
-            LearningRate = 1.2e-2, // many small steps get further in a minute than few large ones
-            Clip = 1,
-        },
-    };
 
     /// <summary>The model these options ask for. Call <see cref="Validate"/> first.</summary>
     public MaskedAutoencoderOptions ToModel()

@@ -19,7 +19,7 @@ public static class PretrainRun
         {
             // By names that hold from any folder, so that the run can be gone on with from another.
             Data = options.Data with { Source = ImageSource.FullName(options.Data.Source) },
-            Init = options.Init is { } init ? Path.GetFullPath(init) : null,
+            Init = options.Init is { } init ? ModelFile.FullName(init) : null,
             Training = options.Training.Resolved(),
         };
         return (RunDirectory.Create(folder, resolved), resolved);

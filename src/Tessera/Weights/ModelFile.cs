@@ -48,8 +48,23 @@ public static partial class ModelFile
         }
     }
 
+    /// <summary>Writes a model anew, as another type and with more facts; what the file holds besides the model is left out.</summary>
+    /// <param name="path">What <see cref="Find"/> takes.</param>
+    /// <param name="file">Where to; it may be the same.</param>
+    /// <param name="type">F32, F16 or BF16: what each value is rounded to, to the nearest and halves to even.</param>
+    /// <param name="facts">Words by name that join the description's <see cref="ModelDescription.Training"/>, over those that are there.</param>
+    /// <exception cref="ModelFileException">There is no such model, or it has no decoder.</exception>
+    /// <exception cref="SafetensorsException">The file is damaged, or the other cannot be written.</exception>
+    public static void Convert(string path, string file, SafetensorsType type, IReadOnlyDictionary<string, string> facts)
+    {
+        using var loaded = Load(path);
+        var training = new Dictionary<string, string>(loaded.Description.Training);
+        foreach (var (name, words) in facts) training[name] = words;
+        Save(file, loaded.Model, loaded.Description with { Training = training }, type);
+    }
+
     /// <summary>Loads a model with its weights.</summary>
-    /// <param name="path">A run directory, a model's .safetensors file, or a run's checkpoint.</param>
+    /// <param name="path">What <see cref="Find"/> takes: a run directory, a model's .safetensors file, a run's checkpoint, or the name of a model that ships.</param>
     /// <param name="device">Where it shall run; null: the CPU.</param>
     /// <exception cref="ModelFileException">There is no such model there, or the file does not fit; the message says why.</exception>
     /// <exception cref="SafetensorsException">The file is damaged.</exception>
@@ -80,7 +95,7 @@ public static partial class ModelFile
     /// Begins a model with another's weights: all of them where encoder and decoder fit, else the encoder's. With sine-cosine positions the
     /// pictures' size may differ.
     /// </summary>
-    /// <param name="path">A run directory, a model's .safetensors file, or a run's checkpoint.</param>
+    /// <param name="path">What <see cref="Find"/> takes.</param>
     /// <param name="model">Keeps the weights that it has where the file's do not fit.</param>
     /// <exception cref="ModelFileException">There is no model there, or its encoder is another; every difference is named.</exception>
     /// <exception cref="SafetensorsException">The file is damaged.</exception>
@@ -92,19 +107,31 @@ public static partial class ModelFile
     }
 
     /// <summary>
-    /// The file that a MODEL string means: itself, or in a run directory the result, or while there is none the checkpoint that
-    /// <c>last.safetensors</c> names, or else the newest.
+    /// The file that a MODEL string means: itself; in a run directory the result, or while there is none the checkpoint that
+    /// <c>last.safetensors</c> names, or else the newest; and where there is no file or folder of that name, the model that ships under it.
     /// </summary>
+    /// <param name="path">The string. A path that exists counts before a name.</param>
+    /// <param name="shipped">The models that names mean; null: <see cref="ShippedModels.Default"/>.</param>
     /// <exception cref="ModelFileException">There is none.</exception>
-    public static string Find(string path)
+    public static string Find(string path, ShippedModels? shipped = null)
     {
         if (File.Exists(path)) return path;
-        if (!Directory.Exists(path)) throw new ModelFileException($"There is no model at {path}: give a run directory or a .safetensors file.");
+        if (!Directory.Exists(path)) return (shipped ??= ShippedModels.Default).Find(path) ?? throw NoSuchModel(path, shipped.Names);
         var result = Path.Combine(path, ResultName);
         if (File.Exists(result)) return result;
         return LastCheckpoint(path) ?? Checkpoints(path).LastOrDefault()
             ?? throw new ModelFileException($"{path} holds no model: it has neither {ResultName} nor a checkpoint.");
     }
+
+    /// <summary>A MODEL string by a name that holds from any folder: a path in full, and what may be the name of a model that ships as it is.</summary>
+    public static string FullName(string path) => IsName(path) && !Path.Exists(path) ? path : Path.GetFullPath(path);
+
+    private static bool IsName(string path) => Path.GetFileName(path) == path;
+
+    private static ModelFileException NoSuchModel(string path, IReadOnlyList<string> names) => new(
+        !IsName(path) ? $"There is no model at {path}: give a run directory or a .safetensors file."
+        : names.Count == 0 ? $"There is no model '{path}': give a run directory or a .safetensors file; no model ships with this build."
+        : $"There is no model '{path}': give a run directory, a .safetensors file, or the name of a model that ships: {string.Join(", ", names)}.");
 
     /// <summary>The checkpoints in a run's folder, oldest first.</summary>
     public static IEnumerable<string> Checkpoints(string folder)

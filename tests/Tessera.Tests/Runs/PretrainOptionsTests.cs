@@ -11,10 +11,10 @@ namespace Tessera.Tests.Runs;
 public sealed class PretrainOptionsTests
 {
     [Fact]
-    public void Accepts_Its_Defaults_And_The_Quick_Start()
+    public void Accepts_Its_Defaults_And_Every_Recipe()
     {
         new PretrainOptions().Validate();
-        PretrainOptions.QuickStart.Validate();
+        foreach (var recipe in Recipes.All) recipe.Options.Validate();
     }
 
     [Fact]
