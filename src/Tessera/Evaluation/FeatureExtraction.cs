@@ -124,8 +124,9 @@ public static class FeatureExtraction
         return labels;
     }
 
-    /// <exception cref="OptionsException">There is none.</exception>
-    private static float[] Room(int count, int width) => (long)count * width <= Array.MaxLength
+    /// <summary>Memory for vectors.</summary>
+    /// <exception cref="OptionsException">They are too many for one piece of it.</exception>
+    internal static float[] Room(int count, int width) => (long)count * width <= Array.MaxLength
         ? GC.AllocateUninitializedArray<float>(count * width)
         : throw new OptionsException([$"{count} vectors of {width} values are more than fit into one piece of memory: take at most {Array.MaxLength / width} pictures"]);
 
