@@ -88,29 +88,30 @@ public static class FeatureExtraction
         return (int)Math.Clamp(Budget / (sizeof(float) * (block + picture)), 1, LargestPart);
     }
 
-    /// <summary>Each core encodes its own part of a batch, with one thread an operation.</summary>
+    /// <summary>
+    /// Each core encodes parts of its own, with one thread an operation. The parts are cut alike however many cores there are, so that they change nothing.
+    /// </summary>
     private static LabelledVectors Run(Plan plan, ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress, CancellationToken cancellation)
     {
         var values = Room(pictures.Length, plan.Width);
-        var workers = WorkerThreads.DefaultOn(plan.Device);
-        using var threads = new WorkerThreads(workers);
+        using var threads = new WorkerThreads(WorkerThreads.DefaultOn(plan.Device));
         var done = 0;
         var loader = new BatchLoader(images, BatchPlan.Whole(masks: null), pinned: plan.Device.type == DeviceType.CUDA);
-        foreach (var batch in loader.Load(pictures, plan.Part * workers, epoch: 0))
+        foreach (var batch in loader.Load(pictures, plan.Part * threads.Count, epoch: 0))
         {
             using var owned = batch;
             cancellation.ThrowIfCancellationRequested();
-            var (first, count) = (done, batch.Count);
+            var first = done;
             threads.Run(worker =>
             {
-                var (start, end) = (worker * count / workers, (worker + 1) * count / workers);
-                if (start == end) return;
+                var (start, end) = (worker * plan.Part, Math.Min((worker + 1) * plan.Part, batch.Count));
+                if (start >= end) return;
                 using var quiet = inference_mode();
                 using var scope = NewDisposeScope();
                 var vectors = plan.Vectors(batch.Images!.narrow(0, start, end - start).to(plan.Device, non_blocking: true)); // (b, D)
                 MemoryMarshal.Cast<byte, float>(vectors.cpu().contiguous().bytes).CopyTo(values.AsSpan((first + start) * plan.Width));
             });
-            done += count;
+            done += batch.Count;
             progress?.Report(done);
         }
         return new LabelledVectors(values, plan.Width, LabelsOf(images, pictures.Span));
