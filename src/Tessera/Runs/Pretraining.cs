@@ -53,10 +53,10 @@ public sealed class Pretraining : IDisposable
             var measured = options.Data.HoldOutDevelopment ? MeasuredSplit.Development : MeasuredSplit.HeldOut; // the test split is for final figures
             var evaluated = BatchLoader.Subset(split.Pictures(measured), training.EvaluateLimit, options.Seed);
             heldOut = evaluated.Length;
-            var device = ComputeDevice.Resolve(training.Device);
             if (options.Objective.Teaching != Teaching.Views)
-                restoring = new ReconstructionEvaluator(objective.Model, data.Normalization, images, evaluated, objective.Masks, device, measured);
-            Evaluator[] evaluators = [.. restoring is null ? Array.Empty<Evaluator>() : [restoring]];
+                restoring = new ReconstructionEvaluator(
+                    objective.Model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured);
+            Evaluator[] evaluators = [.. restoring is null ? Array.Empty<Evaluator>() : [restoring], .. OfFeatures(objective.Model.Encoder, training, split)];
             loop = prepared = new TrainingLoop(run, training, objective.Objective, data, evaluators, progress, logger);
             if (loop.Step < training.CoolDownFrom)
                 throw new RunDirectoryException($"{run.Folder} was to be a finished copy of a run, and has no checkpoint to go on from: finish the run again, in another folder.");
@@ -167,6 +167,14 @@ public sealed class Pretraining : IDisposable
             logger.LogInformation("left as they are drawn: {Left} ({Reasons})", Names(taken.Left), string.Join("; ", taken.Reasons));
 
         static string Names(IReadOnlyList<string> tensors) => string.Join(", ", tensors.Select(t => t.Split('.')[0]).Distinct());
+    }
+
+    /// <summary>What measures the encoder; nothing where there are too few development pictures, or none are wanted.</summary>
+    private IEnumerable<Evaluator> OfFeatures(VisionTransformer encoder, TrainingOptions training, DataSplit split)
+    {
+        var pictures = BatchLoader.Subset(split.Development, training.FeatureLimit, options.Seed);
+        return pictures.Length < FeatureEvaluator.FewestPictures ? []
+            : [new FeatureEvaluator(encoder, data.Normalization, images, pictures, ComputeDevice.Resolve(training.Device))];
     }
 
     private static long Count(nn.Module module) => module.parameters().Sum(p => p.numel());
