@@ -22,7 +22,8 @@ internal static partial class EvaluateCommand
         var split = CommonOptions.Words("--split", "Which pictures are classified: held out for final figures, or for choices", MeasuredSplit.HeldOut);
         var limit = CommonOptions.Value<int?>("--limit", "N", "A seeded, class-balanced subset of so many training pictures to search in [default: all]");
         var noPack = NoPack();
-        foreach (var option in new Option[] { model, data, split, noPack, limit, device, cache }) command.Add(option);
+        var precision = FeaturePrecision();
+        foreach (var option in new Option[] { model, data, split, noPack, limit, device, precision, cache }) command.Add(option);
 
         command.SetAction(parsed =>
         {
@@ -30,6 +31,7 @@ internal static partial class EvaluateCommand
             var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var signals = new InterruptSignals(terminal);
             using var loaded = ModelFile.LoadEncoder(parsed.GetValue(model)!, target);
+            Apply(parsed.GetValue(precision), loaded.Encoder, target);
             var (folder, measured) = (parsed.GetValue(cache)!, parsed.GetValue(split));
             using var images = Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), folder, signals.Token);
             Warn(terminal, loaded.Description.Data, images, measured);

@@ -29,7 +29,7 @@ public sealed class FeatureSource
     /// <param name="model">The encoder, on <paramref name="device"/>; it stays with the caller.</param>
     /// <param name="device">Where it is.</param>
     public static FeatureSource OfModel(PretrainedEncoder model, Device device) => new(
-        "encoder", $"model {HashOf(model.File)} on {device.type}",
+        "encoder", $"model {HashOf(model.File)} on {device.type} in {TypeOf(model.Encoder)}",
         (images, pictures, progress, cancellation) =>
             FeatureExtraction.OfEncoder(model.Encoder, model.Normalization, images, pictures, device, progress, cancellation));
 
@@ -38,14 +38,16 @@ public sealed class FeatureSource
     /// <param name="normalization">How its pictures are standardised.</param>
     /// <param name="seed">Its weights are a function of it.</param>
     /// <param name="device">Where it is made, for as long as it is needed.</param>
-    public static FeatureSource OfRandomWeights(VisionTransformerOptions encoder, PixelNormalization normalization, ulong seed, Device device) => new(
+    /// <param name="type">The number format that it computes in.</param>
+    public static FeatureSource OfRandomWeights(
+        VisionTransformerOptions encoder, PixelNormalization normalization, ulong seed, Device device, ScalarType type = ScalarType.Float32) => new(
         "same encoder, random weights",
-        string.Create(CultureInfo.InvariantCulture, $"random {seed} {Json(encoder)} {Json(normalization)} on {device.type}"),
+        string.Create(CultureInfo.InvariantCulture, $"random {seed} {Json(encoder)} {Json(normalization)} on {device.type} in {type}"),
         (images, pictures, progress, cancellation) =>
         {
             using var random = new VisionTransformer(encoder);
             WeightInitialization.Draw(random, seed);
-            random.to(device);
+            random.to(device).to(type);
             return FeatureExtraction.OfEncoder(random, normalization, images, pictures, device, progress, cancellation);
         });
 
@@ -65,6 +67,9 @@ public sealed class FeatureSource
     public LabelledVectors Extract(
         ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress = null, CancellationToken cancellation = default) =>
         extract(images, pictures, progress, cancellation);
+
+    /// <summary>The number format that an encoder computes in.</summary>
+    internal static ScalarType TypeOf(VisionTransformer encoder) => encoder.parameters().First().dtype;
 
     private static string HashOf(string file)
     {

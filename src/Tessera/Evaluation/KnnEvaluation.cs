@@ -30,7 +30,7 @@ public static class KnnEvaluation
         var (bank, queries) = LabelledPictures.Of(images, split, limit, seed);
         FeatureSource[] sources =
         [
-            FeatureSource.OfModel(model, device), FeatureSource.OfRandomWeights(model.Encoder.Options, model.Normalization, seed, device),
+            FeatureSource.OfModel(model, device), FeatureSource.OfRandomWeights(model.Encoder.Options, model.Normalization, seed, device, FeatureSource.TypeOf(model.Encoder)),
             FeatureSource.OfPixels(model.Normalization),
         ];
         var (steps, done) = (bank.Length + 2 * queries.Length, 0); // of a source: both are made vectors, and the queries are searched for

@@ -9,14 +9,18 @@ public sealed class RankMeTests
     [Fact]
     public void Orthogonal_Directions_Of_Equal_Weight_Count_In_Full()
     {
-        // 3 of 4 dimensions, each with vectors of the same length
-        float[] values = [2, 0, 0, 0, 0, -2, 0, 0, 0, 0, 2, 0];
-        RankMe.Of(new LabelledVectors(values, 4, [0, 0, 0])).ShouldBe(3, 1e-4);
+        // 3 of 4 dimensions, each with vectors of the same length, about a mean that counts for nothing
+        float[] values = [9, 7, 7, 7, 5, 7, 7, 7, 7, 9, 7, 7, 7, 5, 7, 7, 7, 7, 9, 7, 7, 7, 5, 7];
+        RankMe.Of(new LabelledVectors(values, 4, new int[6])).ShouldBe(3, 1e-4);
     }
 
     [Fact]
-    public void Vectors_That_Are_All_Alike_Have_Rank_1() =>
-        RankMe.Of(new LabelledVectors([.. Enumerable.Repeat(new[] { 0.5f, 1, -2 }, 50).SelectMany(v => v)], 3, new int[50])).ShouldBe(1, 1e-4);
+    public void Vectors_On_One_Line_Have_Rank_1() =>
+        RankMe.Of(new LabelledVectors([.. Enumerable.Range(0, 50).SelectMany(i => new[] { 0.5f * i, i, 3 - 2 * i })], 3, new int[50])).ShouldBe(1, 1e-4);
+
+    [Fact]
+    public void Vectors_That_Are_All_Alike_Have_None() =>
+        RankMe.Of(new LabelledVectors([.. Enumerable.Repeat(new[] { 0.5f, 1, -2 }, 64).SelectMany(v => v)], 3, new int[64])).ShouldBe(double.NaN);
 
     [Fact]
     public void Is_The_Exponential_Of_The_Singular_Values_Entropy()
@@ -25,7 +29,7 @@ public sealed class RankMeTests
         using var scope = NewDisposeScope();
         var matrix = Numbers.Tensor(1, Count, Width) * tensor(new float[] { 1, 2, 3, 4, 5, 100 });
 
-        var singular = linalg.svdvals(matrix.to(ScalarType.Float64)).data<double>().ToArray();
+        var singular = linalg.svdvals(matrix.to(ScalarType.Float64) - matrix.to(ScalarType.Float64).mean([0])).data<double>().ToArray();
         var shares = singular.Select(s => s / singular.Sum() + 1e-7);
 
         RankMe.Of(new LabelledVectors(matrix.Floats(), Width, new int[Count])).ShouldBe(Math.Exp(-shares.Sum(p => p * Math.Log(p))), 1e-6);
