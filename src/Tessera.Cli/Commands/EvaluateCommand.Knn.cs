@@ -30,8 +30,7 @@ internal static partial class EvaluateCommand
             if (parsed.GetValue(limit) < 1) throw new UsageException("--limit must be at least 1.");
             var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var signals = new InterruptSignals(terminal);
-            using var loaded = ModelFile.LoadEncoder(parsed.GetValue(model)!, target);
-            Apply(parsed.GetValue(precision), loaded.Encoder, target);
+            using var loaded = ModelFile.LoadEncoder(parsed.GetValue(model)!, target, parsed.GetValue(precision));
             var (folder, measured) = (parsed.GetValue(cache)!, parsed.GetValue(split));
             using var images = Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), folder, signals.Token);
             Warn(terminal, loaded.Description.Data, images, measured);

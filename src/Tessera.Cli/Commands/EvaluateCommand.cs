@@ -3,7 +3,6 @@ using Tessera.Cli.Console;
 using Tessera.Data;
 using Tessera.Evaluation;
 using Tessera.Imaging;
-using Tessera.Models;
 using Tessera.Runtime;
 using Tessera.Weights;
 
@@ -73,12 +72,6 @@ internal static partial class EvaluateCommand
 
     private static Option<Precision> FeaturePrecision() =>
         CommonOptions.Words("--precision", "Number format of the encoder; bf16 is faster where the machine has its instructions, and moves figures by less than they are uncertain", Precision.Fp32);
-
-    private static void Apply(Precision precision, VisionTransformer encoder, TorchSharp.torch.Device device)
-    {
-        ComputePrecision.Apply(precision, device);
-        if (ComputePrecision.Resolve(precision, device) == Precision.Bf16) encoder.to(TorchSharp.torch.ScalarType.BFloat16);
-    }
 
     /// <summary>Opens pictures at a model's size, split as its own were.</summary>
     private static ImageSet Open(Terminal terminal, ModelDescription model, string source, bool noPack, string cache, CancellationToken cancellation)

@@ -80,14 +80,18 @@ public static partial class ModelFile
     }
 
     /// <summary>Loads the encoder alone, of a file with heads or without.</summary>
+    /// <param name="path">As for <see cref="Load"/>.</param>
+    /// <param name="device">Where it shall run; null: the CPU.</param>
+    /// <param name="precision">The number format that it shall compute in.</param>
     /// <inheritdoc cref="Load"/>
-    public static PretrainedEncoder LoadEncoder(string path, Device? device = null)
+    public static PretrainedEncoder LoadEncoder(string path, Device? device = null, Precision precision = Precision.Fp32)
     {
         var file = Find(path);
         using var weights = SafetensorsFile.Open(file);
         var description = Describe(file, weights);
         RequireClaimedSize(file, weights, TransformerCost.Parameters(description.Encoder));
         var encoder = Filled(file, weights, new VisionTransformer(description.Encoder), Prefix(weights) + EncoderPrefix, device);
+        if (ComputePrecision.Resolve(precision, device ?? CPU) == Precision.Bf16) encoder.to(ScalarType.BFloat16);
         return new PretrainedEncoder(encoder, description, file);
     }
 
