@@ -9,6 +9,7 @@ public sealed class HelpTests
     [InlineData("pretrain")]
     [InlineData("reconstruct")]
     [InlineData("evaluate reconstruction")]
+    [InlineData("evaluate knn")]
     [InlineData("info")]
     [InlineData("models")]
     [InlineData("models pack")]
