@@ -18,7 +18,7 @@ public static class NearestNeighbours
     /// <param name="queries">(Q, D)</param>
     /// <param name="bank">(N, D)</param>
     /// <param name="count">How many of each; where the bank has fewer, all.</param>
-    /// <param name="progress">Told the number of queries done, as far as the work can be counted in them; from several threads.</param>
+    /// <param name="progress">Told the number of queries done, as far as the work can be counted in them; from several threads, one at a time.</param>
     /// <param name="cancellation">Ends the search early.</param>
     /// <exception cref="ArgumentException">The widths differ, or the count is less than 1.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
@@ -54,7 +54,7 @@ public static class NearestNeighbours
         var found = new Neighbours(queries.Count, Math.Min(count, Math.Max(0, bank.Count - (isOwn ? 1 : 0))));
         if (found.Count == 0 || queries.Count == 0) return found;
         var chunks = threads * ((queries.Count - 1) / (threads * LargestChunk) + 1);
-        var done = 0L; // queries times vectors of the bank
+        var (done, gate) = (0L, new Lock()); // queries times vectors of the bank
         var options = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation };
         Parallel.For(0, chunks, options, chunk =>
         {
@@ -67,7 +67,12 @@ public static class NearestNeighbours
                 cancellation.ThrowIfCancellationRequested();
                 block.Take(bank, start);
                 packed.Meet(block, found, first, isOwn);
-                progress?.Report((int)(Interlocked.Add(ref done, (long)(end - first) * block.Taken) / bank.Count));
+                if (progress is null) continue;
+                lock (gate)
+                {
+                    done += (long)(end - first) * block.Taken;
+                    progress.Report((int)(done / bank.Count));
+                }
             }
         });
         return found;

@@ -18,7 +18,7 @@ public static class KnnEvaluation
     /// <param name="seed">Draws the split, the subset and the random weights.</param>
     /// <param name="device">The encoder's device.</param>
     /// <param name="cache">Keeps encoders' vectors.</param>
-    /// <param name="progress">Told as it goes, from several threads.</param>
+    /// <param name="progress">Told as it goes, from several threads, one at a time.</param>
     /// <param name="cancellation">Ends it early.</param>
     /// <exception cref="ImageSourceException">There are no labelled pictures on one of the sides.</exception>
     /// <exception cref="OptionsException">The vectors are too many for one piece of memory.</exception>
