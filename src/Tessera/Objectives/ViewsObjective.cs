@@ -113,7 +113,8 @@ public sealed class ViewsObjective : Objective
         [
             new(new Metric("views/loss", lastLoss.item<float>(), Metric.LossUnit)),
             new(new Metric("views/deviation", lastDeviation.item<float>(), "deviation"), LeastDeviation,
-                "the views of all pictures have become alike: try a lower learning rate, a longer warm-up, or a larger batch"),
+                "the views of all pictures have become alike: try a lower learning rate, a longer warm-up, or a larger batch",
+                ["Training.LearningRate", "Training.WarmupEpochs", "Training.BatchSize"]),
         ];
     }
 

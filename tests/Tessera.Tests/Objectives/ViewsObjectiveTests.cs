@@ -160,6 +160,8 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
         var run = folder.File("run");
         var summary = TestRuns.Train(run, options, shapes.Images);
 
+        Deviation().Advice.ShouldEndWith("try a lower learning rate, a longer warm-up, or a larger batch");
+        Deviation().Options.ShouldBe(["Training.LearningRate", "Training.WarmupEpochs", "Training.BatchSize"]);
         (summary.HeldOut is null).ShouldBe(teaching == Teaching.Views);
         using var file = SafetensorsFile.Open(Path.Combine(run, "model.safetensors"));
         using var model = new MaskedAutoencoder(options.ToModel());

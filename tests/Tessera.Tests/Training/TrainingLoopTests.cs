@@ -114,7 +114,7 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
     public void Ends_Where_What_An_Objective_Watches_Falls_Below_Its_Floor_And_Keeps_The_Last_Good_Checkpoint()
     {
         // 1, .9, .8, … after each step, of which a half is still enough.
-        static Watched Spread(long steps) => new(new Metric("colours/spread", (11 - steps) / 10.0, "spread"), 0.5, "the colours have become alike: try fewer of them");
+        static Watched Spread(long steps) => new(new Metric("colours/spread", (11 - steps) / 10.0, "spread"), 0.5, "the colours have become alike: try fewer of them", ["Training.BatchSize"]);
         using var objective = new MeanColour { Watch = steps => [new(new Metric("colours/count", 0, "count")), Spread(steps)] };
 
         var fault = Should.Throw<TrainingDivergedException>(() => Train("run", objective));
@@ -124,6 +124,7 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
         var rate = Options.ScheduleOf(stepsPerEpoch: 4).At(6);
         fault.Message.ShouldBe($"colours/spread is 0.4, below 0.5 at step 7, at a learning rate of {rate:g3}: the colours have become alike: try fewer of them. "
             + $"The last good checkpoint is {checkpoint}: a new run can begin from it.");
+        fault.Options.ShouldBe(["Init", "Training.BatchSize"]); // what the message advises to set
         var lines = TestRuns.Metrics(folder.File("run")).Where(l => !l.IsEvaluation).ToList();
         lines.Select(l => l.Find("colours/spread")).ShouldBe([1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4]); // the fall itself too
         lines.ShouldAllBe(l => l.Find("colours/count") == 0);
