@@ -168,7 +168,7 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
         var kept = model.named_parameters().Select(p => p.name).Where(n => teaching != Teaching.Views || n.StartsWith("encoder.", StringComparison.Ordinal));
         file.Entries.Keys.ShouldBe(kept, ignoreOrder: true);
         using var result = ModelFile.LoadEncoder(run);
-        using var checkpoint = ModelFile.LoadEncoder(RunDirectory.NewestCheckpoint(run)!);
+        using var checkpoint = ModelFile.LoadEncoder(newest);
         foreach (var (one, other) in result.Encoder.parameters().Zip(checkpoint.Encoder.parameters())) one.ShouldEqual(other);
         if (teaching == Teaching.Views) Should.Throw<ModelFileException>(() => ModelFile.Load(run));
         else ModelFile.Load(run).Dispose();
@@ -185,6 +185,10 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
 
     private Batch Load(Objective objective) => new BatchLoader(shapes.Images, objective.Plan).Load(Pictures, EffectiveBatch, epoch: 0).Single();
 
+        var newest = RunDirectory.NewestCheckpoint(run)!;
+        using (var weights = SafetensorsFile.Open(newest)) weights.Entries.Keys.ShouldContain("model.projector.fc1.weight");
+        foreach (var count in new[] { ModelInfo.Read(run).Parameters, ModelInfo.Read(newest).Parameters, summary.Parameters })
+            count.ShouldBe((teaching == Teaching.Views ? model.Encoder : (nn.Module)model).parameters().Sum(p => p.numel()));
     private static PreparedBatch Prepared(Objective objective, Batch batch) =>
         new BatchPreparation(objective.Plan, new PixelNormalization([0.5, 0.5, 0.5], [0.25, 0.25, 0.25]), CPU).Prepare(batch);
 
