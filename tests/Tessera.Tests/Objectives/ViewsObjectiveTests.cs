@@ -6,6 +6,7 @@ using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
 using Tessera.Training;
 using Tessera.Weights;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Objectives;
@@ -85,6 +86,23 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
         }
     }
 
+    [Fact]
+    public void Takes_The_Means_Of_Bf16_Tokens_In_Fp32()
+    {
+        using var scope = NewDisposeScope();
+        using var made = Made(Options(Teaching.Views, MaskPlacement.Decoder, localCrops: 1, classToken: false));
+        using var batch = Load(made.Objective);
+        made.Model.to(ScalarType.BFloat16);
+        var (model, first) = (made.Model, Prepared(made.Objective, batch).Views[0]);
+        var tokens = model.Encode(Patches.Pick(Patches.Cut(first.Pixels, model.Options.Encoder.PatchSize), first.Mask!.Visible), first.Mask);
+        tokens.dtype.ShouldBe(ScalarType.BFloat16);
+
+        var embeddings = made.Objective.Forward(Prepared(made.Objective, batch)).Embeddings!;
+
+        embeddings.dtype.ShouldBe(ScalarType.Float32);
+        embeddings.narrow(1, 0, 128).ShouldBeNear(tokens.to(ScalarType.Float32).mean([1]), 1e-6);
+    }
+
     [Theory]
     [InlineData(MaskPlacement.Encoder)]
     [InlineData(MaskPlacement.Decoder)]
@@ -142,6 +160,8 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
         var deviations = directions.t().Floats().Select(v => (double)v).Chunk(128).Select(values => Math.Sqrt(values.Sum(v => (v - values.Average()) * (v - values.Average())) / 127));
         Deviation().Metric.Value.ShouldBe(deviations.Average() * Math.Sqrt(ProjectionHead.OutputWidth), 1e-4);
         Deviation().Least.ShouldBe(0.1);
+        Deviation().Advice.ShouldEndWith("try a lower learning rate, a longer warm-up, or a larger batch");
+        Deviation().Options.ShouldBe(["Training.LearningRate", "Training.WarmupEpochs", "Training.BatchSize"]);
 
         Watched Deviation() => made.Objective.Watched().Single(w => w.Metric.Name == "views/deviation");
     }
@@ -160,13 +180,15 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
         var run = folder.File("run");
         var summary = TestRuns.Train(run, options, shapes.Images);
 
-        Deviation().Advice.ShouldEndWith("try a lower learning rate, a longer warm-up, or a larger batch");
-        Deviation().Options.ShouldBe(["Training.LearningRate", "Training.WarmupEpochs", "Training.BatchSize"]);
         (summary.HeldOut is null).ShouldBe(teaching == Teaching.Views);
         using var file = SafetensorsFile.Open(Path.Combine(run, "model.safetensors"));
         using var model = new MaskedAutoencoder(options.ToModel());
         var kept = model.named_parameters().Select(p => p.name).Where(n => teaching != Teaching.Views || n.StartsWith("encoder.", StringComparison.Ordinal));
         file.Entries.Keys.ShouldBe(kept, ignoreOrder: true);
+        var newest = RunDirectory.NewestCheckpoint(run)!;
+        using (var weights = SafetensorsFile.Open(newest)) weights.Entries.Keys.ShouldContain("model.projector.fc1.weight");
+        foreach (var count in new[] { ModelInfo.Read(run).Parameters, ModelInfo.Read(newest).Parameters, summary.Parameters })
+            count.ShouldBe((teaching == Teaching.Views ? model.Encoder : (nn.Module)model).parameters().Sum(p => p.numel()));
         using var result = ModelFile.LoadEncoder(run);
         using var checkpoint = ModelFile.LoadEncoder(newest);
         foreach (var (one, other) in result.Encoder.parameters().Zip(checkpoint.Encoder.parameters())) one.ShouldEqual(other);
@@ -185,10 +207,6 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
 
     private Batch Load(Objective objective) => new BatchLoader(shapes.Images, objective.Plan).Load(Pictures, EffectiveBatch, epoch: 0).Single();
 
-        var newest = RunDirectory.NewestCheckpoint(run)!;
-        using (var weights = SafetensorsFile.Open(newest)) weights.Entries.Keys.ShouldContain("model.projector.fc1.weight");
-        foreach (var count in new[] { ModelInfo.Read(run).Parameters, ModelInfo.Read(newest).Parameters, summary.Parameters })
-            count.ShouldBe((teaching == Teaching.Views ? model.Encoder : (nn.Module)model).parameters().Sum(p => p.numel()));
     private static PreparedBatch Prepared(Objective objective, Batch batch) =>
         new BatchPreparation(objective.Plan, new PixelNormalization([0.5, 0.5, 0.5], [0.25, 0.25, 0.25]), CPU).Prepare(batch);
 
