@@ -40,6 +40,7 @@ public sealed class HelpTests
         missing.ShouldAllBe(option => withoutDefault.Any(name => $"-{option}".Contains(name)));
         options.ShouldContain("--mask-ratio <R>");
         options.ShouldContain("[default: 0.75]");
+        options.ShouldContain("--objective <pixels|views|pixels+views>");
     }
 
     [Fact]

@@ -63,6 +63,29 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         outcome.OutputLines.Select(line => line.Split(' ')[0]).ShouldBe(["PSNR", "pictures:", "curves:", "model:"]);
     }
 
+    [Theory]
+    [InlineData("views", false)]
+    [InlineData("pixels+views", true)]
+    public void Pretrain_Compares_Views_Where_It_Is_Told_To(string objective, bool restores)
+    {
+        string[] arguments = ["--data", TrainedRun.Data, "--out", folder["run"], "--cache", run.Cache, .. TrainedRun.Small, "--epochs", "1"];
+
+        var outcome = CommandLine.Run(["pretrain", .. arguments, "--objective", objective, "--local-crops", "1", "--json"]).ShouldBeDone();
+        var info = Json(CommandLine.Run("info", folder["run"], "--json"));
+        var resumed = CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", run.Cache, "--objective", objective.ToUpperInvariant()).ShouldBeDone();
+        var other = CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", run.Cache, "--objective", "pixels");
+
+        File.ReadAllText(folder["run/options.json"]).ShouldContain($"\"teaching\": \"{objective}\"");
+        File.ReadAllText(folder["run/metrics.jsonl"]).ShouldContain("\"views/deviation\"");
+        var summary = Json(outcome);
+        summary.GetProperty("heldOut").ValueKind.ShouldBe(restores ? JsonValueKind.Object : JsonValueKind.Null);
+        info.GetProperty("description").GetProperty("reconstruction").ValueKind.ShouldBe(restores ? JsonValueKind.Object : JsonValueKind.Null);
+        foreach (var count in new[] { "parameters", "encoderParameters" }) info.GetProperty(count).GetInt64().ShouldBe(summary.GetProperty(count).GetInt64());
+        Json(CommandLine.Run("info", folder["run/checkpoints/last.safetensors"], "--json")).GetProperty("encoderParameters").GetInt64().ShouldBe(summary.GetProperty("encoderParameters").GetInt64());
+        resumed.OutputLines.Select(line => line.Split(' ')[0]).ShouldBe(restores ? ["PSNR", "pictures:", "curves:", "model:"] : ["curves:", "model:"]);
+        other.LastError.ShouldContain("--objective differs from them");
+    }
+
     [Fact]
     public void Pretrain_Names_Broken_Pictures_And_Ends_Well()
     {

@@ -37,9 +37,6 @@ public sealed class ProjectionHead : Module<Tensor, Tensor>
         WeightInitialization.Draw(this, seed);
     }
 
-    /// <summary>Whether a tensor of a model is the head's.</summary>
-    internal static bool Holds(string tensor) => tensor.StartsWith($"{Name}.", StringComparison.Ordinal);
-
     /// <param name="embeddings">(n, D), fp32: all that are compared, since norms are over them</param>
     /// <returns>(n, K)</returns>
     public override Tensor forward(Tensor embeddings)

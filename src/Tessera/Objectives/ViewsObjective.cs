@@ -113,7 +113,8 @@ public sealed class ViewsObjective : Objective
         [
             new(new Metric("views/loss", lastLoss.item<float>(), Metric.LossUnit)),
             new(new Metric("views/deviation", lastDeviation.item<float>(), "deviation"), LeastDeviation,
-                "the views of all pictures have become alike: try a lower learning rate, a longer warm-up, or a larger batch"),
+                "the views of all pictures have become alike: try a lower learning rate, a longer warm-up, or a larger batch",
+                ["Training.LearningRate", "Training.WarmupEpochs", "Training.BatchSize"]),
         ];
     }
 
@@ -140,10 +141,10 @@ public sealed class ViewsObjective : Objective
 
     /// <param name="tokens">(V·b, n, D), view by view</param>
     /// <param name="views">V</param>
-    /// <returns>(b, V, D): the mean token of each view</returns>
+    /// <returns>(b, V, D), fp32: the mean token of each view</returns>
     private static Tensor Pooled(Tensor tokens, int views)
     {
-        var mean = tokens.mean([1]);
+        var mean = tokens.mean([1], type: ScalarType.Float32); // what tells pictures apart is small beside what they share
         return mean.view(views, -1, mean.shape[1]).transpose(0, 1);
     }
 

@@ -10,7 +10,6 @@ using Tessera.Objectives;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
-using static TorchSharp.torch;
 
 namespace Tessera.Runs;
 
@@ -100,9 +99,10 @@ public sealed class Pretraining : IDisposable
     public PretrainSummary Run(CancellationToken cancellation = default)
     {
         var result = loop.Run(cancellation);
+        var kept = ModelInfo.Read(run.ModelFile);
         var summary = new PretrainSummary(
             run.Folder, $"{images.SourceKind}: {images.SourceLocation}", data.Train.Length, heldOut, images.Broken,
-            Count(objective.Objective.Model), Count(objective.Model.Encoder), options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
+            kept.Parameters, kept.EncoderParameters, options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
             result.FinalLoss, restoring?.ReportOf(result.Metrics));
         RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
         return summary;
@@ -176,8 +176,6 @@ public sealed class Pretraining : IDisposable
         return pictures.Length < FeatureEvaluator.FewestPictures ? []
             : [new FeatureEvaluator(encoder, data.Normalization, images, pictures, ComputeDevice.Resolve(training.Device))];
     }
-
-    private static long Count(nn.Module module) => module.parameters().Sum(p => p.numel());
 }
 
 /// <summary>A pretraining's objective, and what it stands on.</summary>
@@ -196,7 +194,7 @@ internal sealed record PretrainObjective(Objective Objective, MaskedAutoencoder 
 /// <param name="TrainingPictures">Pictures trained on; of a stream, the broken ones' stand-ins counted for them.</param>
 /// <param name="HeldOutPictures">Pictures evaluated on, which training never saw: of the development split where that is left out.</param>
 /// <param name="Broken">Pictures that could not be read and were left out, and why; of a stream, those that this process met.</param>
-/// <param name="Parameters">Learned values of the whole model.</param>
+/// <param name="Parameters">Learned values of the whole model, as the result holds it.</param>
 /// <param name="EncoderParameters">Learned values of the encoder.</param>
 /// <param name="Epochs">Epochs made.</param>
 /// <param name="Steps">Optimiser steps made.</param>

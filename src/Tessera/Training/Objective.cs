@@ -75,4 +75,5 @@ public sealed record ObjectiveCost(long BytesKept, int Tokens);
 /// <param name="Metric">The figure.</param>
 /// <param name="Least">A run in which it falls below this is stopped; null: it may be anything.</param>
 /// <param name="Advice">What that means, and what to try.</param>
-public sealed record Watched(Metric Metric, double? Least = null, string Advice = "");
+/// <param name="Options">The paths of the options that the advice names; null: none.</param>
+public sealed record Watched(Metric Metric, double? Least = null, string Advice = "", IReadOnlyList<string>? Options = null);

@@ -164,7 +164,7 @@ public sealed partial class TrainingLoop : IDisposable
             .. watched.Select(w => w.Metric),
         ]);
         if (watched.FirstOrDefault(w => w.Metric.Value < w.Least) is { } fallen)
-            throw Diverged(FormattableString.Invariant($"{fallen.Metric.Name} is {fallen.Metric.Value:g3}, below {fallen.Least}"), step - 1, fallen.Advice);
+            throw Diverged(FormattableString.Invariant($"{fallen.Metric.Name} is {fallen.Metric.Value:g3}, below {fallen.Least}"), step - 1, fallen);
         readStep = step;
         interval.Restart();
     }
@@ -219,13 +219,15 @@ public sealed partial class TrainingLoop : IDisposable
 
     /// <param name="what">What was seen.</param>
     /// <param name="at">The step that was seen, counted from 0.</param>
-    /// <param name="advice">What to try.</param>
-    private TrainingDivergedException Diverged(string what, long at, string advice = "try a lower learning rate, a longer warm-up, or clipping at 1")
+    /// <param name="fallen">The figure that has an advice of its own; null: none has.</param>
+    private TrainingDivergedException Diverged(string what, long at, Watched? fallen = null)
     {
+        var advice = fallen?.Advice ?? "try a lower learning rate, a longer warm-up, or clipping at 1";
+        IReadOnlyList<string> tries = fallen is null ? ["Training.LearningRate", "Training.WarmupEpochs", "Training.Clip"] : fallen.Options ?? [];
         var good = RunDirectory.NewestCheckpoint(run.Folder);
         var from = good is null ? "There is no checkpoint yet." : $"The last good checkpoint is {good}: a new run can begin from it.";
         return new TrainingDivergedException(
-            $"{what} at step {at + 1}, at a learning rate of {schedule.At(at):g3}: {advice}. {from}", canBegin: good is not null);
+            $"{what} at step {at + 1}, at a learning rate of {schedule.At(at):g3}: {advice}. {from}", canBegin: good is not null, tries);
     }
 
     private string LastGood() => RunDirectory.NewestCheckpoint(run.Folder) is { } file

@@ -203,12 +203,12 @@ public sealed partial class TrainingStep : IDisposable
     }
 }
 
-/// <summary>The loss became infinite or not a number. The message says where, and what to try.</summary>
+/// <summary>The loss became infinite or not a number, or what an objective watches fell below its floor. The message says where, and what to try.</summary>
 /// <param name="message">Where, and what to try.</param>
 /// <param name="canBegin">Whether it names a checkpoint that a new run can begin from.</param>
-public sealed class TrainingDivergedException(string message, bool canBegin) : Exception(message), INamesOptions
+/// <param name="tries">The paths of the options to try.</param>
+public sealed class TrainingDivergedException(string message, bool canBegin, IReadOnlyList<string> tries) : Exception(message), INamesOptions
 {
     /// <inheritdoc/>
-    public IReadOnlyList<string> Options { get; } =
-        [.. canBegin ? ["Init"] : Array.Empty<string>(), "Training.LearningRate", "Training.WarmupEpochs", "Training.Clip"];
+    public IReadOnlyList<string> Options { get; } = [.. canBegin ? ["Init"] : Array.Empty<string>(), .. tries];
 }

@@ -12,13 +12,20 @@ public static partial class ModelFile
     /// <summary>What stands before the names of the encoder's tensors.</summary>
     internal const string EncoderPrefix = "encoder.";
 
+    private const string ProjectorPrefix = $"{ProjectionHead.Name}.";
+
+    /// <summary>Whether a result with that description holds a tensor of what was trained: what training alone needs, it does not.</summary>
+    internal static bool Keeps(ModelDescription description, string name) => description.Reconstruction is null
+        ? name.StartsWith(EncoderPrefix, StringComparison.Ordinal)
+        : !name.StartsWith(ProjectorPrefix, StringComparison.Ordinal);
+
     /// <summary>What stands before the names of the model's tensors in this file.</summary>
     internal static string Prefix(SafetensorsFile weights) =>
         weights.Entries.Keys.Any(k => k.StartsWith(CheckpointPrefix, StringComparison.Ordinal)) ? CheckpointPrefix : "";
 
     /// <summary>What is learned and kept, by name, sorted so that files repeat bit for bit. Fixed positions are made anew, not stored.</summary>
     internal static IEnumerable<(string Name, Tensor Value)> Parameters(nn.Module model) =>
-        model.named_parameters().Where(p => !ProjectionHead.Holds(p.name)).OrderBy(p => p.name, StringComparer.Ordinal).Select(p => (p.name, (Tensor)p.parameter));
+        model.named_parameters().Where(p => !p.name.StartsWith(ProjectorPrefix, StringComparison.Ordinal)).OrderBy(p => p.name, StringComparer.Ordinal).Select(p => (p.name, (Tensor)p.parameter));
 
     /// <summary>A tensor as it goes into a file, fetched from its device when its turn comes.</summary>
     /// <exception cref="ArgumentException">Weights are not written as that type.</exception>

@@ -39,8 +39,7 @@ public static partial class ModelFile
     {
         try
         {
-            var told = weights.Where(w => description.Reconstruction is null ? w.Name.StartsWith(EncoderPrefix, StringComparison.Ordinal) : !ProjectionHead.Holds(w.Name));
-            SafetensorsWriter.Write(file, [.. told.Select(w => ToFile(w.Name, w.Value, type))], Metadata(description));
+            SafetensorsWriter.Write(file, [.. weights.Where(w => Keeps(description, w.Name)).Select(w => ToFile(w.Name, w.Value, type))], Metadata(description));
         }
         catch (OverflowException e)
         {

@@ -21,7 +21,8 @@ public sealed record ModelInfo(
         using var weights = SafetensorsFile.Open(file);
         var description = ModelFile.Describe(file, weights);
         var prefix = ModelFile.Prefix(weights);
-        var model = weights.Entries.Values.Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal)).ToList();
+        var model = weights.Entries.Values
+            .Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal) && ModelFile.Keeps(description, e.Name[prefix.Length..])).ToList();
         var encoder = model.Where(e => e.Name.StartsWith(prefix + ModelFile.EncoderPrefix, StringComparison.Ordinal));
         var card = Path.ChangeExtension(file, ".md");
         return new ModelInfo(

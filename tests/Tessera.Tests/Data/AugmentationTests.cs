@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Imaging;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Data;
@@ -36,26 +37,41 @@ public sealed class AugmentationTests
     {
         using var scope = NewDisposeScope();
         var pixels = Numbers.Pixels(3, 1, 2, Height, Width);
-        var bytes = pixels.Floats();
-        var expected = new double[2 * Height * Width];
-        for (var channel = 0; channel < 2; channel++)
-            for (var y = 0; y < Height; y++)
-                for (var x = 0; x < Width; x++)
-                {
-                    // The middle of an output pixel, seen in the source, whose pixels have their middles at halves.
-                    var (sourceY, sourceX) = (top + (y + 0.5) * height / Height, left + ((flip ? Width - 1 - x : x) + 0.5) * width / Width);
-                    var (sum, weights) = (0.0, 0.0);
-                    for (var row = 0; row < Height; row++)
-                        for (var column = 0; column < Width; column++)
-                        {
-                            var weight = Math.Max(0, 1 - Math.Abs(sourceY - row - 0.5)) * Math.Max(0, 1 - Math.Abs(sourceX - column - 0.5));
-                            weights += weight;
-                            sum += weight * bytes[(channel * Height + row) * Width + column];
-                        }
-                    expected[(channel * Height + y) * Width + x] = sum / weights;
-                }
+        Apply(pixels, [top, left, height, width, flip ? 1 : 0]).ShouldBeNear(Resized(pixels, top, left, height, width, flip, Height, Width), 1e-3);
+    }
 
-        Apply(pixels, [top, left, height, width, flip ? 1 : 0]).ShouldBeNear(tensor(expected, pixels.shape), 1e-3);
+    [Theory]
+    [InlineData(0, 0, 12, 20, false)] // shrunk to half: the window widens
+    [InlineData(2, 3, 8, 13, true)]
+    [InlineData(4, 9, 7, 6, false)] // shrunk in one direction, enlarged in the other
+    [InlineData(9, 15, 3, 5, true)] // enlarged by two, in the lower right corner
+    public void Resizes_A_Local_Crop_As_A_Triangle_Filter_Does(int top, int left, int height, int width, bool flip)
+    {
+        using var scope = NewDisposeScope();
+        var pixels = Numbers.Pixels(3, 1, 2, Height, Width);
+        var local = Augmentation.Local(new(), new ImageShape(3, Height, Width), 6, 10, seed: 1);
+        local.Apply(pixels, tensor((float[])[top, left, height, width, flip ? 1 : 0], [1, 5]))
+            .ShouldBeNear(Resized(pixels, top, left, height, width, flip, 6, 10), 1e-3);
+    }
+
+    [Theory]
+    [InlineData(64, 64)]
+    [InlineData(64, 128)]
+    public void Draws_Local_Crops_Of_A_Tenth_To_Four_Tenths(int fullHeight, int fullWidth)
+    {
+        // Whatever the smallest global crop is.
+        var local = Augmentation.Local(new AugmentationOptions { SmallestCrop = 0.9 }, new ImageShape(1, fullHeight, fullWidth), 8, 8, seed: 1);
+        using var drawn = local.Draw([.. Enumerable.Range(0, 4000)], epoch: 0);
+        var shares = new List<float>();
+        foreach (var crop in drawn.Floats().Chunk(Augmentation.CropValues))
+        {
+            crop[0].ShouldBeInRange(0, fullHeight - crop[2]);
+            crop[1].ShouldBeInRange(0, fullWidth - crop[3]);
+            shares.Add(crop[2] * crop[3] / (fullHeight * fullWidth));
+        }
+        shares.Min().ShouldBeInRange(0.1f - 0.01f, 0.11f); // sides are whole pixels
+        shares.Max().ShouldBeInRange(0.39f, 0.4f + 0.01f);
+        shares.Average().ShouldBe(0.25f, 0.01f);
     }
 
     [Fact]
@@ -107,6 +123,31 @@ public sealed class AugmentationTests
     [InlineData(double.NaN)]
     public void Refuses_A_Crop_Of_Nothing_Or_Of_More_Than_All(double smallest) =>
         new AugmentationOptions { SmallestCrop = smallest }.Faults().ShouldBe([$"the smallest crop is {smallest}: it must be above 0 and at most 1"]);
+
+    /// <summary>Each output pixel as the mean of the source's, weighted by a triangle that is as wide as the larger of their pixels.</summary>
+    private static Tensor Resized(Tensor pixels, int top, int left, int height, int width, bool flip, int toHeight, int toWidth)
+    {
+        var bytes = pixels.Floats();
+        var (reachY, reachX) = (Math.Max(1, (double)height / toHeight), Math.Max(1, (double)width / toWidth));
+        var expected = new double[2 * toHeight * toWidth];
+        for (var channel = 0; channel < 2; channel++)
+            for (var y = 0; y < toHeight; y++)
+                for (var x = 0; x < toWidth; x++)
+                {
+                    // The middle of an output pixel, seen in the source, whose pixels have their middles at halves.
+                    var (sourceY, sourceX) = (top + (y + 0.5) * height / toHeight, left + ((flip ? toWidth - 1 - x : x) + 0.5) * width / toWidth);
+                    var (sum, weights) = (0.0, 0.0);
+                    for (var row = 0; row < Height; row++)
+                        for (var column = 0; column < Width; column++)
+                        {
+                            var weight = Math.Max(0, 1 - Math.Abs(sourceY - row - 0.5) / reachY) * Math.Max(0, 1 - Math.Abs(sourceX - column - 0.5) / reachX);
+                            weights += weight;
+                            sum += weight * bytes[(channel * Height + row) * Width + column];
+                        }
+                    expected[(channel * toHeight + y) * toWidth + x] = sum / weights;
+                }
+        return tensor(expected, [1, 2, toHeight, toWidth]);
+    }
 
     private static Tensor Apply(Tensor pixels, params float[][] crops) =>
         new Augmentation(new(), Height, Width, seed: 1).Apply(pixels, tensor(crops.SelectMany(c => c).ToArray(), [crops.Length, 5]));

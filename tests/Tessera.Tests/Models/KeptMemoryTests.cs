@@ -1,7 +1,11 @@
 using System.Runtime.InteropServices;
+using Tessera.Data;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Objectives;
 using Tessera.Tests.Fixtures;
+using Tessera.Weights;
+using TorchSharp;
 
 namespace Tessera.Tests.Models;
 
@@ -43,6 +47,32 @@ public sealed class KeptMemoryTests
         kept.ShouldBeGreaterThan(100 << 20);
         var estimate = (double)pictures * TransformerCost.BytesKept(options, masks.VisibleCount);
         (estimate / kept).ShouldBeInRange(1, MostAbove);
+    }
+
+    [Theory]
+    [InlineData(MaskPlacement.Encoder, 2, 0, true)]
+    [InlineData(MaskPlacement.Decoder, 2, 4, false)]
+    [InlineData(MaskPlacement.Decoder, 3, 0, true)]
+    public void Is_A_Little_Less_Than_The_Estimate_For_Views(MaskPlacement placement, int crops, int localCrops, bool restores)
+    {
+        const int pictures = 32;
+        var options = new MaskedAutoencoderOptions { Placement = placement, Encoder = new() { Depth = placement == MaskPlacement.Encoder ? 3 : 8 }, DecoderDepth = 2 };
+        var (masks, augmentation) = (new MaskSampler(new MaskOptions(), options, seed: 1), new Augmentation(new(), 64, 64, seed: 1));
+        using var scope = torch.NewDisposeScope();
+        using var objective = new ViewsObjective(new MaskedAutoencoder(options), new ViewOptions { Crops = crops, LocalCrops = localCrops }, restores, masks, augmentation, augmentation,
+            new ModelDescription { Encoder = options.Encoder, Normalization = new PixelNormalization([0.5, 0.5, 0.5], [0.2, 0.2, 0.2]) }, seed: 1);
+        var drawn = Enumerable.Range(0, crops).Select(v => new View(Numbers.Tensor(1, pictures, 3, 64, 64), masks.Draw([.. Enumerable.Range(0, pictures)], epoch: 0, v)));
+        var local = Enumerable.Range(0, localCrops).Select(_ => new View(Numbers.Tensor(2, pictures, 3, 32, 32), null));
+        var batch = new PreparedBatch([.. drawn, .. local], null, torch.arange(pictures));
+        using (torch.NewDisposeScope()) objective.Forward(batch); // the first pass prepares libtorch's code, which stays
+
+        var before = BytesInUse();
+        var part = objective.Forward(batch);
+        var kept = BytesInUse() - before;
+
+        part.Embeddings!.shape.ShouldBe([pictures, (crops + localCrops) * options.Encoder.Width]);
+        kept.ShouldBeGreaterThan(100 << 20);
+        (objective.Cost.BytesKept * (double)pictures / kept).ShouldBeInRange(1, MostAbove);
     }
 
     /// <summary>What the C library has handed out and not got back, in all its arenas and by mappings of their own.</summary>

@@ -1,4 +1,8 @@
+using Tessera.Data;
+using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Objectives;
+using Tessera.Weights;
 
 namespace Tessera.Tests.Models;
 
@@ -77,6 +81,47 @@ public sealed class TransformerCostTests
         var (encoded, all) = (seen + extra, patches + extra);
         var attention = options.Encoder.Depth * 2 * encoded * encoded * options.Encoder.Width + options.DecoderDepth * 2L * all * all * options.DecoderWidth;
         TransformerCost.FlopOfPretraining(options, visible).Forward.ShouldBe(2 * (linear + attention));
+    }
+
+    [Theory]
+    [InlineData(MaskPlacement.Encoder, 2, 0, false, false)]
+    [InlineData(MaskPlacement.Decoder, 2, 0, false, true)]
+    [InlineData(MaskPlacement.Encoder, 2, 0, true, false)]
+    [InlineData(MaskPlacement.Decoder, 2, 0, true, false)]
+    [InlineData(MaskPlacement.Encoder, 3, 2, true, true)]
+    [InlineData(MaskPlacement.Decoder, 2, 4, true, true)]
+    [InlineData(MaskPlacement.Decoder, 3, 1, false, false)]
+    public void Counts_Every_Weight_Once_For_Each_Token_Of_Each_View_That_It_Meets(MaskPlacement placement, int crops, int localCrops, bool restores, bool classToken)
+    {
+        var options = Small(placement) with { Encoder = Small(placement).Encoder with { ClassToken = classToken } };
+        const int patches = 8, localPatches = 2; // 1 × 2 of 2 × 4
+        var masks = new MaskSampler(new MaskOptions { Ratio = 0.6 }, options, seed: 1);
+        var extra = classToken ? 1 : 0;
+        long visible = masks.VisibleCount, seen = (placement == MaskPlacement.Encoder ? patches : visible) + extra, local = localPatches + extra;
+        var augmentation = new Augmentation(new(), 8, 16, seed: 1);
+        using var objective = new ViewsObjective(new MaskedAutoencoder(options), new ViewOptions { Crops = crops, LocalCrops = localCrops }, restores, masks,
+            augmentation, augmentation, new ModelDescription { Encoder = options.Encoder, Normalization = new PixelNormalization([0.5, 0.5, 0.5], [0.2, 0.2, 0.2]) }, seed: 1);
+
+        var linear = objective.Model.named_parameters()
+            .Where(p => p.parameter.dim() > 1 && p.name.EndsWith("weight", StringComparison.Ordinal))
+            .Sum(p => p.parameter.numel() * p.name.Split('.') switch
+            {
+                ["mask_tokens", ..] => 0, // looked up, not multiplied
+                ["encoder", "patch_embed", ..] => crops * visible + localCrops * localPatches,
+                ["encoder", ..] => crops * seen + localCrops * local,
+                ["decoder_embed", ..] => seen, // the first crop alone is restored
+                ["decoder_blocks", ..] => patches + extra,
+                ["decoder_pred", ..] => patches - visible,
+                ["projector", ..] => crops + localCrops, // a view is a vector there
+                _ => throw new InvalidOperationException($"{p.name} is counted nowhere."),
+            });
+        var attention = options.Encoder.Depth * 2 * options.Encoder.Width * (crops * seen * seen + localCrops * local * local)
+            + (restores ? options.DecoderDepth * 2L * options.DecoderWidth * (patches + extra) * (patches + extra) : 0);
+
+        objective.Counts.ShouldBe(new ViewCounts(crops, localCrops, localPatches, restores));
+        var flop = TransformerCost.FlopOfViews(options, (int)visible, objective.Counts);
+        flop.Forward.ShouldBe(2 * (linear + attention));
+        flop.Training.ShouldBe(6 * (linear + attention));
     }
 
     [Fact]

@@ -176,6 +176,66 @@ public sealed class TransformerTests
                 + "the image width 64 is not a multiple of the patch size 7: the nearest that work are 63 and 70 (Parameter 'options')");
     }
 
+    [Theory]
+    [InlineData(4, 6, 2, 3, false, PositionEmbedding.SinCos)]
+    [InlineData(4, 6, 2, 2, true, PositionEmbedding.Learned)]
+    [InlineData(5, 3, 2, 1, false, PositionEmbedding.Learned)] // the middle row is covered by both
+    [InlineData(5, 7, 3, 4, true, PositionEmbedding.SinCos)]
+    [InlineData(3, 4, 3, 4, true, PositionEmbedding.Learned)] // the grid itself
+    public void Lays_A_Coarser_Grid_Over_The_Whole_Field(int gridHeight, int gridWidth, int rows, int columns, bool classToken, PositionEmbedding positions)
+    {
+        using var scope = NewDisposeScope();
+        var encoder = Field(gridHeight, gridWidth, classToken, positions);
+        var places = encoder.PositionsAt(arange(gridHeight * gridWidth).unsqueeze(0))[0]; // (N, D)
+        var expected = Covered(gridHeight, gridWidth, rows, columns)
+            .Select(covered => stack(covered.Select(p => places[p])).mean([0])).ToList();
+
+        var over = encoder.PositionsOver(rows, columns);
+
+        over.ShouldBeNear(stack(expected).unsqueeze(0), 1e-6);
+        if (rows == gridHeight && columns == gridWidth) over.ShouldBeNear(places.unsqueeze(0), 0);
+    }
+
+    [Fact]
+    public void Teaches_Learned_Positions_Through_A_Coarser_Grid()
+    {
+        using var scope = NewDisposeScope();
+        var encoder = Field(5, 4, classToken: true, PositionEmbedding.Learned);
+        var weights = Numbers.Tensor(31, 1, 4, 8); // of 2 × 2 cells
+        (encoder.PositionsOver(2, 2) * weights).sum().backward();
+
+        var expected = zeros(1, 1 + 20, 8); // the class token's position is in none
+        foreach (var (covered, cell) in Covered(5, 4, 2, 2).Select((c, i) => (c, i)))
+            foreach (var place in covered) expected[0, 1 + place].add_(weights[0, cell] / covered.Count);
+        encoder.named_parameters().Single(p => p.name == "pos_embed").parameter.grad!.ShouldBeNear(expected, 1e-6);
+    }
+
+    private static VisionTransformer Field(int gridHeight, int gridWidth, bool classToken, PositionEmbedding positions)
+    {
+        var encoder = new VisionTransformer(new()
+        {
+            ImageHeight = 2 * gridHeight,
+            ImageWidth = 2 * gridWidth,
+            PatchSize = 2,
+            Width = 8,
+            Heads = 2,
+            Depth = 1,
+            ClassToken = classToken,
+            Positions = positions,
+        });
+        Fill(encoder);
+        return encoder;
+    }
+
+    /// <summary>The places that each cell of a coarser grid touches, cell by cell.</summary>
+    private static IEnumerable<List<int>> Covered(int gridHeight, int gridWidth, int rows, int columns) =>
+        from row in Enumerable.Range(0, rows)
+        from column in Enumerable.Range(0, columns)
+        select Enumerable.Range(0, gridHeight * gridWidth).Where(p => Touches(p / gridWidth, gridHeight, row, rows) && Touches(p % gridWidth, gridWidth, column, columns)).ToList();
+
+    /// <summary>Whether a place from <paramref name="at"/> to the next and a cell of so many over the same length have more than an edge in common.</summary>
+    private static bool Touches(int at, int places, int cell, int cells) => at * cells < (cell + 1) * places && (at + 1) * cells > cell * places;
+
     private static VisionTransformerOptions Classic(VisionTransformerPreset preset, int patch) => new()
     {
         ImageHeight = 224,

@@ -43,6 +43,68 @@ public sealed class PretrainOptionsTests
             + "the warm-up of 3 epochs is longer than the run of 0.");
     }
 
+    [Fact]
+    public void Names_All_Faults_Of_Views_Together() =>
+        Should.Throw<OptionsException>(new PretrainOptions
+        {
+            Objective = new() { Teaching = Teaching.PixelsAndViews, Views = new() { Crops = 1, LocalCrops = -1, Temperature = 0, Weight = 0 } },
+            Augmentation = new() { Colour = 3 },
+            Training = new() { BatchSize = 1 },
+        }.Validate).Message.ShouldBe(
+            "The number of crops is 1: it must be at least 2, for there to be something to compare, and at most 64; "
+            + "the number of local crops is -1: it must be at least 0 and at most 64; "
+            + "the temperature is 0: it must be above 0; "
+            + "the weight of views is 0: it must be above 0; to leave them out, teach by pixels alone; "
+            + "the colour strength is 3: it must be at least 0 and below 2.5; "
+            + "the batch is 1 picture: its views are compared with those of others, so it must be at least 2.");
+
+    [Theory]
+    [InlineData(65, 0, double.NaN, double.NaN, 3)]
+    [InlineData(64, 65, double.PositiveInfinity, double.PositiveInfinity, 3)]
+    [InlineData(2, 64, 1e-3, 1e-3, 0)]
+    public void Refuses_More_Views_Than_Any_Recipe_Has_And_What_Is_No_Number(int crops, int localCrops, double temperature, double weight, int faults) =>
+        new ViewOptions { Crops = crops, LocalCrops = localCrops, Temperature = temperature, Weight = weight }.Faults().Count().ShouldBe(faults);
+
+    [Theory]
+    [InlineData(Teaching.Pixels, 1, 1, true)]
+    [InlineData(Teaching.Views, 1, 1, false)]
+    [InlineData(Teaching.Views, 1, 2, true)] // accumulated batches are one
+    [InlineData(Teaching.PixelsAndViews, 2, 1, true)]
+    public void Needs_Another_Picture_To_Compare_Views_With(Teaching teaching, int batchSize, int accumulate, bool suffices)
+    {
+        var options = new PretrainOptions
+        {
+            Objective = new() { Teaching = teaching },
+            Training = new() { BatchSize = batchSize, Accumulate = accumulate },
+        };
+        if (suffices) options.Validate();
+        else Should.Throw<OptionsException>(options.Validate);
+    }
+
+    [Theory]
+    [InlineData(Teaching.Pixels, "pixels")]
+    [InlineData(Teaching.Views, "views")]
+    [InlineData(Teaching.PixelsAndViews, "pixels+views")]
+    public void Writes_And_Reads_What_Teaches_As_A_Word(Teaching teaching, string word)
+    {
+        using var folder = new ScratchFolder();
+        RunDirectory.Create(folder.Path, new PretrainOptions { Objective = new() { Teaching = teaching } }).Dispose();
+        File.ReadAllText(folder.File("options.json")).ShouldContain($"\"teaching\": \"{word}\"");
+        var file = folder.File("other.json", System.Text.Encoding.UTF8.GetBytes($$$"""{ "objective": { "teaching": "{{{word}}}" } }"""));
+        PretrainRun.ReadOptions(file).Objective.Teaching.ShouldBe(teaching);
+    }
+
+    [Theory]
+    [InlineData(null, null, 0.2, 0, 0.4, 1)]
+    [InlineData(0.7, 0.5, 0.7, 0.5, 0.7, 0.5)]
+    [InlineData(0.1, 0.0, 0.1, 0, 0.1, 0)] // what is said holds for either
+    public void Varies_Pictures_As_The_Objective_Needs_It(double? smallest, double? colour, double ofPixels, double colourOfPixels, double ofViews, double colourOfViews)
+    {
+        var options = new AugmentationOptions { SmallestCrop = smallest, Colour = colour };
+        (options.Smallest, options.Strength).ShouldBe((ofPixels, colourOfPixels));
+        (options.OfViews().Smallest, options.OfViews().Strength).ShouldBe((ofViews, colourOfViews));
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]

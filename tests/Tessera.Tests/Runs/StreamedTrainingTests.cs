@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Masking;
+using Tessera.Objectives;
 using Tessera.Tests.Fixtures;
 
 namespace Tessera.Tests.Runs;
@@ -43,27 +44,30 @@ public sealed class StreamedTrainingTests(PackedShapes shapes) : IClassFixture<P
         batches.ShouldBe((64 + batchSize - 1) / batchSize);
     }
 
-    [Fact]
-    public void Ends_With_The_Model_That_Packed_Pictures_Give()
+    [Theory]
+    [InlineData(Teaching.Pixels)]
+    [InlineData(Teaching.Views)]
+    public void Ends_With_The_Model_That_Packed_Pictures_Give(Teaching teaching)
     {
+        var options = PackedShapes.Options.WithObjective(o => o with { Teaching = teaching });
         var (packed, streamed) = (folder.File("packed"), folder.File("streamed"));
-        var expected = TestRuns.Train(packed, PackedShapes.Options, shapes.Images);
+        var expected = TestRuns.Train(packed, options, shapes.Images);
         using var images = shapes.Stream();
 
-        var summary = TestRuns.Train(streamed, PackedShapes.Options.WithData(d => d with { NoPack = true }), images);
+        var summary = TestRuns.Train(streamed, options.WithData(d => d with { NoPack = true }), images);
 
         TestRuns.HashOfResult(streamed).ShouldBe(TestRuns.HashOfResult(packed));
         summary.HeldOut.ShouldBe(expected.HeldOut);
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(4)] // at the end of the first epoch
-    [InlineData(6)]
-    public void Ends_With_The_Same_Bytes_As_A_Run_That_Was_Never_Stopped_Though_Pictures_Are_Broken(long step)
+    [InlineData(Teaching.Pixels, 1)]
+    [InlineData(Teaching.Pixels, 4)] // at the end of the first epoch
+    [InlineData(Teaching.PixelsAndViews, 6)]
+    public void Ends_With_The_Same_Bytes_As_A_Run_That_Was_Never_Stopped_Though_Pictures_Are_Broken(Teaching teaching, long step)
     {
         // Most are not measured, so that their fault shows on the way, each process anew; what one knew the next does not.
-        var options = PackedShapes.Options.WithData(d => d with { NoPack = true, Limit = 64 });
+        var options = PackedShapes.Options.WithData(d => d with { NoPack = true, Limit = 64 }).WithObjective(o => o with { Teaching = teaching });
         static bool IsBroken(int index) => index % 3 == 0;
         var (whole, broken) = (folder.File("whole"), folder.File("broken"));
         using (var images = new WatchedPictures(4000, 6, IsBroken).Stream()) TestRuns.Train(whole, options, images);

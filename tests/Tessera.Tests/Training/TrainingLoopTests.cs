@@ -96,7 +96,8 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
         second.Steps.ShouldBe(Enumerable.Range((int)stopped + 1, 16 - (int)stopped).Select(s => (long)s));
         second.Followed.ShouldBe(16);
         whole.Followed.ShouldBe(16);
-        TestRuns.HashOfResult(folder.File("broken")).ShouldBe(TestRuns.HashOfResult(folder.File("whole")));
+        second.Colour.ShouldBe(whole.Colour); // a result holds nothing of a model that is no encoder
+        File.ReadAllBytes(RunDirectory.NewestCheckpoint(folder.File("broken"))!).ShouldBe(File.ReadAllBytes(RunDirectory.NewestCheckpoint(folder.File("whole"))!));
     }
 
     [Fact]
@@ -107,6 +108,26 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
         fault.Message.ShouldStartWith("The held-out/distance is NaN at step 12, ");
         RunDirectory.NewestCheckpoint(folder.File("run"))!.ShouldEndWith("step-000000011.safetensors");
         new FileInfo(folder.File("run/checkpoints/last.safetensors")).LinkTarget.ShouldBe("step-000000011.safetensors");
+    }
+
+    [Fact]
+    public void Ends_Where_What_An_Objective_Watches_Falls_Below_Its_Floor_And_Keeps_The_Last_Good_Checkpoint()
+    {
+        // 1, .9, .8, … after each step, of which a half is still enough.
+        static Watched Spread(long steps) => new(new Metric("colours/spread", (11 - steps) / 10.0, "spread"), 0.5, "the colours have become alike: try fewer of them", ["Training.BatchSize"]);
+        using var objective = new MeanColour { Watch = steps => [new(new Metric("colours/count", 0, "count")), Spread(steps)] };
+
+        var fault = Should.Throw<TrainingDivergedException>(() => Train("run", objective));
+
+        var checkpoint = RunDirectory.NewestCheckpoint(folder.File("run"))!;
+        checkpoint.ShouldEndWith("step-000000006.safetensors");
+        var rate = Options.ScheduleOf(stepsPerEpoch: 4).At(6);
+        fault.Message.ShouldBe($"colours/spread is 0.4, below 0.5 at step 7, at a learning rate of {rate:g3}: the colours have become alike: try fewer of them. "
+            + $"The last good checkpoint is {checkpoint}: a new run can begin from it.");
+        fault.Options.ShouldBe(["Init", "Training.BatchSize"]); // what the message advises to set
+        var lines = TestRuns.Metrics(folder.File("run")).Where(l => !l.IsEvaluation).ToList();
+        lines.Select(l => l.Find("colours/spread")).ShouldBe([1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4]); // the fall itself too
+        lines.ShouldAllBe(l => l.Find("colours/count") == 0);
     }
 
     [Fact]
@@ -163,6 +184,8 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
 
         public List<long> Steps { get; } = [];
 
+        public Func<long, IReadOnlyList<Watched>> Watch { get; init; } = _ => [];
+
         public float Followed => followed.item<float>();
 
         public float[] Colour => model.colour.Floats();
@@ -186,6 +209,8 @@ public sealed class TrainingLoopTests(PackedShapes shapes) : IClassFixture<Packe
             Steps.Add(steps);
             followed.add_(1).ShouldNotBeNull();
         }
+
+        public override IReadOnlyList<Watched> Watched() => Watch(Steps[^1]);
 
         public override ModelDescription Describe() =>
             new() { Encoder = new VisionTransformerOptions(), Normalization = new PixelNormalization([0.5, 0.5, 0.5], [0.2, 0.2, 0.2]) };
