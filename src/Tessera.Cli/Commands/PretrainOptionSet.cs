@@ -70,7 +70,7 @@ internal sealed class PretrainOptionSet
             "Data.HoldOutDevelopment", (o, v) => o with { Data = o.Data with { HoldOutDevelopment = v } });
         Add("--smallest-crop", "SHARE", "Smallest share of a picture that a random crop keeps", "Augmentation.SmallestCrop",
             o => o.Augmentation.SmallestCrop, (o, v) => o with { Augmentation = o.Augmentation with { SmallestCrop = v } }, ".2, and .4 with views");
-        Add("--colour", "STRENGTH", "How strongly colours vary, 0 to below 2.5", "Augmentation.Colour",
+        Add("--colour", "STRENGTH", "How strongly colours vary, with one picture in five made grey; 0: not at all, below 2.5", "Augmentation.Colour",
             o => o.Augmentation.Colour, (o, v) => o with { Augmentation = o.Augmentation with { Colour = v } }, "0, and 1 with views");
         AddFlag("--no-flip", "Do not mirror pictures", "Augmentation.Flip", (o, v) => o with { Augmentation = o.Augmentation with { Flip = !v } });
     }

@@ -51,7 +51,8 @@ internal static class ModelView
         yield return Pictures(model);
         yield return Parameters(info);
         if (model.Data is { } data) yield return new("data", FormattableString.Invariant($"{data.Source}, {data.Pictures:n0} of its pictures"));
-        var accuracies = model.Training.Where(t => t.Value.EndsWith('%')).Select(t => $"{t.Key} {t.Value}").ToList(); // they alone are in per cent
+        // Percentages, but for a run's own metrics (development/k-NN), which are there to be compared with one another.
+        var accuracies = model.Training.Where(t => t.Value.EndsWith('%') && !t.Key.Contains('/')).Select(t => $"{t.Key} {t.Value}").ToList();
         if (accuracies.Count > 0) yield return new("accuracies", string.Join(", ", accuracies));
         yield return new("card", info.Card ?? "none");
     }

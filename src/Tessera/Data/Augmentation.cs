@@ -131,7 +131,7 @@ public sealed record AugmentationOptions
     public bool Flip { get; init; } = true;
 
     /// <summary>
-    /// How strongly brightness, contrast, saturation and the channels' gains vary; 1: by 40 % and 15 %; 0: not at all. Null: 0 for pixels alone, whose
+    /// How strongly brightness, contrast, saturation and the channels' gains vary; 1: by 40 % and 15 %, and one picture in five is made grey; 0: nothing of it. Null: 0 for pixels alone, whose
     /// colours are to be restored, and 1 where views are compared, which colours would give away.
     /// </summary>
     public double? Colour { get; init; }

@@ -36,7 +36,7 @@ internal sealed class ColourJitter(double strength, int channels, ulong seed)
     }
 
     /// <summary>Changes colours.</summary>
-    /// <param name="pixels">(B, C, H, W), float32, 0 to 255; changed in place where they can be.</param>
+    /// <param name="pixels">(B, C, H, W), float32, 0 to 255</param>
     /// <param name="draws">As <see cref="Draw(ReadOnlySpan{int}, int, int)"/> gives them.</param>
     /// <returns>(B, C, H, W), float32, 0 to 255</returns>
     public static Tensor Apply(Tensor pixels, Tensor draws)
