@@ -101,6 +101,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
     [InlineData("info")]
     [InlineData("reconstruct x.jpg -m")]
     [InlineData("evaluate reconstruction --data shapes:20 -m")]
+    [InlineData("evaluate knn --data shapes:20 -m")]
     public void A_Model_That_Is_No_Model(string verb)
     {
         var words = folder.Write("model.safetensors", "words");
@@ -109,6 +110,15 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
             1, $"{words} cannot be read as safetensors: it has 5 bytes, fewer than the 8 that give the header's length.");
         CommandLine.Run([.. verb.Split(' '), folder["nowhere"]]).ShouldFail(
             1, $"There is no model at {folder["nowhere"]}: give a run directory or a .safetensors file.");
+    }
+
+    [Fact]
+    public void Pictures_Without_Labels_Where_Classes_Are_Asked_For()
+    {
+        Pictures.Mixed(folder.Path);
+
+        CommandLine.Run("evaluate", "knn", "--model", run.Folder, "--data", folder.Path, "--cache", run.Cache).ShouldFail(
+            1, $"The training pictures of {folder.Path} have no labels, by which an encoder is judged: give pictures in one folder per class.");
     }
 
     [Fact]

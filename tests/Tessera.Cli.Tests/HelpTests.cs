@@ -9,6 +9,7 @@ public sealed class HelpTests
     [InlineData("pretrain")]
     [InlineData("reconstruct")]
     [InlineData("evaluate reconstruction")]
+    [InlineData("evaluate knn")]
     [InlineData("info")]
     [InlineData("data inspect")]
     [InlineData("data pack")]

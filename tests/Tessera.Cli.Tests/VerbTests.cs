@@ -245,6 +245,40 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Evaluate_Knn_Compares_The_Encoder_With_What_Learned_Nothing()
+    {
+        string[] arguments = ["evaluate", "knn", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", folder["cache"]];
+
+        var outcome = CommandLine.Run(arguments).ShouldBeDone();
+
+        var lines = outcome.OutputLines;
+        lines[0].ShouldMatch("^10 held-out pictures of shapes:100, [0-9]+ classes: the 20 nearest of 100 training pictures vote, temperature 0.07$");
+        lines[1].ShouldBe("                                 top-1 (%)   95 % interval top-5 (%)");
+        lines[2].ShouldMatch("^  encoder +[0-9.]+ +[0-9.]+ to [0-9.]+ +[0-9.]+$");
+        lines[3].ShouldStartWith("  same encoder, random weights ");
+        lines[4].ShouldStartWith("  raw pixels ");
+        lines[6].ShouldBe("                  1      5     10     20     50    100    200");
+        lines[^1].ShouldMatch("^RankMe of the training pictures' vectors: [0-9.]+ of 128$");
+        Directory.GetFiles(folder["cache"], "features-*.safetensors").Length.ShouldBe(4); // of two encoders, both sides
+
+        var again = CommandLine.Run([.. arguments, "--json"]);
+        var report = Json(again);
+        var top1 = report.GetProperty("rows")[0].GetProperty("grid")[3].GetProperty("top1");
+        lines[2].ShouldContain(FormattableString.Invariant($" {100.0 * top1.GetProperty("correct").GetInt32() / top1.GetProperty("count").GetInt32():f2} "));
+        again.Error.ShouldContain("RankMe");
+    }
+
+    [Fact]
+    public void Evaluate_Knn_Never_Searches_Among_The_Pictures_It_Asks_For()
+    {
+        string[] arguments = ["evaluate", "knn", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", folder["cache"], "--split", "development", "--json"];
+        var (all, few) = (CommandLine.Run(arguments).ShouldBeDone(), CommandLine.Run([.. arguments, "--limit", "20"]));
+        (Json(all).GetProperty("bank").GetInt32() + Json(all).GetProperty("queries").GetInt32()).ShouldBe(100);
+        Json(few).GetProperty("bank").GetInt32().ShouldBe(20);
+        all.Error.ShouldContain("the model was trained on the development split too");
+    }
+
+    [Fact]
     public void Info_Says_What_A_Model_Is()
     {
         var outcome = CommandLine.Run("info", run.Folder).ShouldBeDone();

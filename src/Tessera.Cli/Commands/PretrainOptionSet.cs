@@ -111,6 +111,8 @@ internal sealed class PretrainOptionSet
         Add("--workers", "N", "Parts of a batch that are computed at once", "Training.Workers", o => o.Training.Workers, (o, v) => o with { Training = o.Training with { Workers = v } }, "the cores", mayChange: Always);
         Add("--evaluate-every", "N", "Epochs between evaluations", "Training.EvaluateEvery", o => o.Training.EvaluateEvery, (o, v) => o with { Training = o.Training with { EvaluateEvery = v } }, mayChange: Always);
         Add("--evaluate-limit", "N", "Held-out pictures restored in an evaluation", "Training.EvaluateLimit", o => o.Training.EvaluateLimit, (o, v) => o with { Training = o.Training with { EvaluateLimit = v } }, "all", mayChange: Always);
+        Add("--feature-limit", "N", "Development pictures by which an evaluation judges the encoder (k-NN, RankMe); 0 for none", "Training.FeatureLimit",
+            o => o.Training.FeatureLimit, (o, v) => o with { Training = o.Training with { FeatureLimit = v } }, mayChange: Always);
         Add("--log-steps", "N", "Steps between lines of the log", "Training.LogSteps", o => o.Training.LogSteps, (o, v) => o with { Training = o.Training with { LogSteps = v } }, mayChange: Always);
         Add("--checkpoint-steps", "N", "Steps between checkpoints; one is also written after each epoch", "Training.CheckpointSteps",
             o => o.Training.CheckpointSteps, (o, v) => o with { Training = o.Training with { CheckpointSteps = v } }, mayChange: Always);

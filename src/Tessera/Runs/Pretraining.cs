@@ -55,7 +55,7 @@ public sealed class Pretraining : IDisposable
             var evaluated = BatchLoader.Subset(split.Pictures(measured), training.EvaluateLimit, options.Seed);
             evaluator = new ReconstructionEvaluator(
                 model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured);
-            loop = prepared = new TrainingLoop(run, training, objective, data, [evaluator], progress, logger);
+            loop = prepared = new TrainingLoop(run, training, objective, data, [evaluator, .. OfFeatures(model.Encoder, training, split)], progress, logger);
             if (loop.Step < training.CoolDownFrom)
                 throw new RunDirectoryException($"{run.Folder} was to be a finished copy of a run, and has no checkpoint to go on from: finish the run again, in another folder.");
             this.options = options with { Training = training };
@@ -152,6 +152,14 @@ public sealed class Pretraining : IDisposable
             logger.LogInformation("left as they are drawn: {Left} ({Reasons})", Names(taken.Left), string.Join("; ", taken.Reasons));
 
         static string Names(IReadOnlyList<string> tensors) => string.Join(", ", tensors.Select(t => t.Split('.')[0]).Distinct());
+    }
+
+    /// <summary>What measures the encoder; nothing where there are too few development pictures, or none are wanted.</summary>
+    private IEnumerable<Evaluator> OfFeatures(VisionTransformer encoder, TrainingOptions training, DataSplit split)
+    {
+        var pictures = BatchLoader.Subset(split.Development, training.FeatureLimit, options.Seed);
+        return pictures.Length < FeatureEvaluator.FewestPictures ? []
+            : [new FeatureEvaluator(encoder, data.Normalization, images, pictures, ComputeDevice.Resolve(training.Device))];
     }
 
     private static long Count(nn.Module module) => module.parameters().Sum(p => p.numel());

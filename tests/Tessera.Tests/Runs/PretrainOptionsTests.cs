@@ -24,7 +24,7 @@ public sealed class PretrainOptionsTests
             Data = new() { ImageSize = "60", Limit = 0, NoPack = true, OnDevice = DataOnDevice.Yes },
             Objective = new() { MaskTokens = 0, Mask = new() { Ratio = 1, Masking = "stripes" } },
             Augmentation = new() { SmallestCrop = 0 },
-            Training = new() { Epochs = 0, BatchSize = -3, Accumulate = 0, EvaluateLimit = 0, LogSteps = 0, CheckpointSteps = 0, WeightDecay = -0.1, WarmupEpochs = 3, LearningRate = double.NaN, Clip = 0, Workers = 0, EvaluateEvery = 0, AverageDecay = 1, CheckpointMinutes = 0 },
+            Training = new() { Epochs = 0, BatchSize = -3, Accumulate = 0, EvaluateLimit = 0, FeatureLimit = -1, LogSteps = 0, CheckpointSteps = 0, WeightDecay = -0.1, WarmupEpochs = 3, LearningRate = double.NaN, Clip = 0, Workers = 0, EvaluateEvery = 0, AverageDecay = 1, CheckpointMinutes = 0 },
         };
         Should.Throw<OptionsException>(options.Validate).Message.ShouldBe(
             "The limit is 0: it must be at least 1; pictures that are not packed cannot be put on the device: pack them, or leave it to auto; "
@@ -35,7 +35,7 @@ public sealed class PretrainOptionsTests
             + "the number of epochs is 0: it must be at least 1; the batch size is -3: it must be at least 1; "
             + "the accumulation is 0: it must be at least 1; "
             + "the number of workers is 0: it must be at least 1; the number of epochs between evaluations is 0: it must be at least 1; "
-            + "the evaluation limit is 0: it must be at least 1; the number of log steps is 0: it must be at least 1; "
+            + "the evaluation limit is 0: it must be at least 1; the feature limit is -1: it must be at least 0; the number of log steps is 0: it must be at least 1; "
             + "the number of checkpoint steps is 0: it must be at least 1; the weight decay is -0.1: it must be at least 0; "
             + "the learning rate is NaN: it must be above 0; the clipping norm is 0: it must be above 0; "
             + "the decay of averaged weights is 1: it must be above 0 and below 1; the number of checkpoint minutes is 0: it must be above 0; "
@@ -125,7 +125,7 @@ public sealed class PretrainOptionsTests
             Data = new() { Source = "päth/with \"quotes\"", ImageSize = "64x96", Channels = 1, NoPack = true, OnDevice = DataOnDevice.No, Limit = 100, HoldOutDevelopment = true },
             Encoder = new() { Model = "vit-small", PatchSize = 4, Positions = PositionEmbedding.Learned, ClassToken = true },
             Objective = new() { MaskTokens = 3, Placement = MaskPlacement.Decoder, DecoderDepth = 3, DecoderWidth = 64, DecoderHeads = 2, Target = ReconstructionTarget.NormalizedPixels, LossOn = LossPlaces.All, Mask = new() { Ratio = 0.1 + 0.2, Masking = "block", Unit = 8 } },
-            Training = new() { Epochs = 7, BatchSize = 9, Accumulate = 2, LearningRate = 1e-5, WeightDecay = 0.1, WarmupEpochs = 0.5, Clip = 2, Device = "cpu", Precision = Precision.Bf16, EvaluateLimit = 10, LogSteps = 3, CheckpointSteps = 11, Schedule = ScheduleShape.Constant, CoolDownFrom = 5, AverageDecay = 0.9, Workers = 3, EvaluateEvery = 2, CheckpointMinutes = 1 },
+            Training = new() { Epochs = 7, BatchSize = 9, Accumulate = 2, LearningRate = 1e-5, WeightDecay = 0.1, WarmupEpochs = 0.5, Clip = 2, Device = "cpu", Precision = Precision.Bf16, EvaluateLimit = 10, FeatureLimit = 20, LogSteps = 3, CheckpointSteps = 11, Schedule = ScheduleShape.Constant, CoolDownFrom = 5, AverageDecay = 0.9, Workers = 3, EvaluateEvery = 2, CheckpointMinutes = 1 },
             Augmentation = new() { SmallestCrop = 0.4, Flip = false },
             Init = "a model",
             Seed = ulong.MaxValue,

@@ -41,7 +41,8 @@ public sealed class PretrainingTests(PackedShapes shapes) : IClassFixture<Packed
 
         reports.Where(r => r.IsLogStep).Select(r => r.Step).ShouldBe(Enumerable.Range(1, 8).Select(s => (long)s));
         reports.ShouldAllBe(r => r.Steps == 8 && r.Epochs == 2);
-        reports[^1].Evaluating.ShouldBe(new EvaluationProgress("reconstructions", 6, 6));
+        reports.Select(r => r.Evaluating).OfType<EvaluationProgress>().TakeLast(4).ShouldBe(
+            [new("reconstructions", 0, 6), new("reconstructions", 6, 6), new("features", 0, 5), new("features", 5, 5)]);
     }
 
     [Theory]

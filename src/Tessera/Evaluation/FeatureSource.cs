@@ -1,0 +1,78 @@
+using System.Globalization;
+using System.IO.Hashing;
+using System.Text.Json;
+using Tessera.Embeddings;
+using Tessera.Imaging;
+using Tessera.Models;
+using Tessera.Runtime;
+using Tessera.Weights;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tessera.Evaluation;
+
+/// <summary>What makes vectors of pictures: an encoder, or what it is compared with.</summary>
+public sealed class FeatureSource
+{
+    private readonly Func<ImageSet, ReadOnlyMemory<int>, IProgress<int>?, CancellationToken, LabelledVectors> extract;
+
+    private FeatureSource(string name, string? key, Func<ImageSet, ReadOnlyMemory<int>, IProgress<int>?, CancellationToken, LabelledVectors> extract) =>
+        (Name, Key, this.extract) = (name, key, extract);
+
+    /// <summary>What it is, in words.</summary>
+    public string Name { get; }
+
+    /// <summary>What tells its vectors from any other's; null where they are made as fast as they are read.</summary>
+    internal string? Key { get; }
+
+    /// <summary>An encoder from a file.</summary>
+    /// <param name="model">The encoder, on <paramref name="device"/>; it stays with the caller.</param>
+    /// <param name="device">Where it is.</param>
+    public static FeatureSource OfModel(PretrainedEncoder model, Device device) => new(
+        "encoder", $"model {HashOf(model.File)} on {device.type}",
+        (images, pictures, progress, cancellation) =>
+            FeatureExtraction.OfEncoder(model.Encoder, model.Normalization, images, pictures, device, progress, cancellation));
+
+    /// <summary>An encoder of a shape that has learned nothing: what the architecture alone is worth.</summary>
+    /// <param name="encoder">The shape.</param>
+    /// <param name="normalization">How its pictures are standardised.</param>
+    /// <param name="seed">Its weights are a function of it.</param>
+    /// <param name="device">Where it is made, for as long as it is needed.</param>
+    public static FeatureSource OfRandomWeights(VisionTransformerOptions encoder, PixelNormalization normalization, ulong seed, Device device) => new(
+        "same encoder, random weights",
+        string.Create(CultureInfo.InvariantCulture, $"random {seed} {Json(encoder)} {Json(normalization)} on {device.type}"),
+        (images, pictures, progress, cancellation) =>
+        {
+            using var random = new VisionTransformer(encoder);
+            WeightInitialization.Draw(random, seed);
+            random.to(device);
+            return FeatureExtraction.OfEncoder(random, normalization, images, pictures, device, progress, cancellation);
+        });
+
+    /// <summary>The pixels themselves, see <see cref="FeatureExtraction.OfPixels"/>.</summary>
+    /// <param name="normalization">How pictures are standardised.</param>
+    public static FeatureSource OfPixels(PixelNormalization normalization) => new(
+        "raw pixels", key: null,
+        (images, pictures, progress, cancellation) => FeatureExtraction.OfPixels(normalization, images, pictures, progress, cancellation));
+
+    /// <summary>Makes the vectors.</summary>
+    /// <param name="images">Pictures of the encoder's size.</param>
+    /// <param name="pictures">Which of them, in the vectors' order.</param>
+    /// <param name="progress">Told the number of pictures done.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    /// <exception cref="OptionsException">The vectors are too many for one piece of memory.</exception>
+    /// <exception cref="OperationCanceledException">It was ended early.</exception>
+    public LabelledVectors Extract(
+        ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress = null, CancellationToken cancellation = default) =>
+        extract(images, pictures, progress, cancellation);
+
+    private static string HashOf(string file)
+    {
+        var hash = new XxHash128();
+        using var stream = File.OpenRead(file);
+        hash.Append(stream);
+        return Convert.ToHexStringLower(hash.GetCurrentHash());
+    }
+
+    private static string Json<T>(T value) => JsonSerializer.Serialize(value, TesseraJson.Options);
+}

@@ -1,0 +1,88 @@
+using Tessera.Embeddings;
+using Tessera.Imaging;
+using Tessera.Runtime;
+using Tessera.Weights;
+using static TorchSharp.torch;
+
+namespace Tessera.Evaluation;
+
+/// <summary>Measures an encoder by the classes of its pictures' nearest neighbours, beside what learned nothing.</summary>
+/// <remarks>Nothing is trained, so there is nothing to tune: the figure is the encoder's own.</remarks>
+public static class KnnEvaluation
+{
+    /// <summary>Searches the neighbours and lets them vote, for the encoder, the same encoder with random weights, and the pixels.</summary>
+    /// <param name="model">The encoder, on <paramref name="device"/>.</param>
+    /// <param name="images">Pictures of its size.</param>
+    /// <param name="split">Which pictures are classified.</param>
+    /// <param name="limit">A seeded, class-balanced subset of so many training pictures as the bank; null: all.</param>
+    /// <param name="seed">Draws the split, the subset and the random weights.</param>
+    /// <param name="device">The encoder's device.</param>
+    /// <param name="cache">Keeps encoders' vectors.</param>
+    /// <param name="progress">Told as it goes, from several threads, one at a time.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <exception cref="ImageSourceException">There are no labelled pictures on one of the sides.</exception>
+    /// <exception cref="OptionsException">The vectors are too many for one piece of memory.</exception>
+    /// <exception cref="OperationCanceledException">It was ended early.</exception>
+    public static KnnReport Run(
+        PretrainedEncoder model, ImageSet images, MeasuredSplit split, int? limit, ulong seed, Device device, FeatureCache cache,
+        IProgress<EvaluationPhase>? progress = null, CancellationToken cancellation = default)
+    {
+        var (bank, queries) = LabelledPictures.Of(images, split, limit, seed);
+        FeatureSource[] sources =
+        [
+            FeatureSource.OfModel(model, device), FeatureSource.OfRandomWeights(model.Encoder.Options, model.Normalization, seed, device),
+            FeatureSource.OfPixels(model.Normalization),
+        ];
+        var (steps, done) = (bank.Length + 2 * queries.Length, 0); // of a source: both are made vectors, and the queries are searched for
+        var (rows, rank) = (new List<KnnRow>(), 0.0);
+        foreach (var source in sources)
+        {
+            var known = cache.Of(source, images, bank, Tell(0), cancellation);
+            var asked = cache.Of(source, images, queries, Tell(bank.Length), cancellation);
+            if (rows.Count == 0) rank = RankMe.Of(known);
+            var near = NearestNeighbours.Find(asked, known, KnnClassifier.Grid[^1], Tell(bank.Length + queries.Length), cancellation);
+            rows.Add(new KnnRow(source.Name, KnnClassifier.Evaluate(near, known.Labels, asked.Labels, KnnClassifier.Grid)));
+            done += steps;
+
+            Relay Tell(int before)
+            {
+                var (start, all) = (done + before, sources.Length * steps);
+                return new Relay(n => progress?.Report(new EvaluationPhase(source.Name, start + n, all)));
+            }
+        }
+        return new KnnReport(split, bank.Length, queries.Length, images.ClassNames.Count, KnnClassifier.Standard, KnnClassifier.Temperature, rank, model.Encoder.Options.Width, rows);
+    }
+
+    private sealed class Relay(Action<int> action) : IProgress<int>
+    {
+        public void Report(int value) => action(value);
+    }
+}
+
+/// <summary>How far an evaluation is.</summary>
+/// <param name="Words">What is at work.</param>
+/// <param name="Done">How much is done.</param>
+/// <param name="Total">Of how much.</param>
+public readonly record struct EvaluationPhase(string Words, int Done, int Total);
+
+/// <summary>What k-NN says of an encoder.</summary>
+/// <param name="Split">The pictures that were classified.</param>
+/// <param name="Bank">How many labelled training pictures they were compared with.</param>
+/// <param name="Queries">How many they are.</param>
+/// <param name="Classes">Classes.</param>
+/// <param name="Neighbours">How many neighbours vote in the figures that count.</param>
+/// <param name="Temperature">See <see cref="KnnClassifier"/>.</param>
+/// <param name="RankMe">Of the encoder's bank, see <see cref="Evaluation.RankMe"/>.</param>
+/// <param name="Width">What that is at most.</param>
+/// <param name="Rows">The encoder, then what it is compared with.</param>
+public sealed record KnnReport(
+    MeasuredSplit Split, int Bank, int Queries, int Classes, int Neighbours, double Temperature, double RankMe, int Width, IReadOnlyList<KnnRow> Rows);
+
+/// <summary>The figures of one kind of vectors.</summary>
+/// <param name="Name">Which.</param>
+/// <param name="Grid">For several numbers of neighbours.</param>
+public sealed record KnnRow(string Name, IReadOnlyList<KnnAccuracy> Grid)
+{
+    /// <summary>Those of the number that counts.</summary>
+    public KnnAccuracy Standard => Grid.First(accuracy => accuracy.Neighbours == KnnClassifier.Standard);
+}
