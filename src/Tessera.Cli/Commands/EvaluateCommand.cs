@@ -15,6 +15,7 @@ internal static partial class EvaluateCommand
         var command = new Verb("evaluate", "Measure how good a model is.");
         command.Add(Reconstruction(terminal));
         command.Add(Knn(terminal));
+        command.Add(Linear(terminal));
         return command;
     }
 

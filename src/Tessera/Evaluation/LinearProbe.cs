@@ -13,7 +13,7 @@ public static class LinearProbe
     /// <summary>After so many weaker decays in a row that were no better, weaker ones are not tried: ten to thirty times weaker is past the best.</summary>
     private const int Patience = 3;
 
-    private const double WeakestDecay = 1e-9; // nothing is left of it in fp32
+    private const int WeakestDecay = -16; // half decades: vectors that are still better off with 10⁻⁸ would be with none
 
     /// <summary>Chooses the decay, trains with it on all training vectors, and measures on the test vectors, once.</summary>
     /// <param name="train">(N, D): the training vectors without those of <paramref name="development"/>.</param>
@@ -32,47 +32,36 @@ public static class LinearProbe
         LabelledVectors[] sides = test is null ? [train, development] : [train, development, test];
         foreach (var side in sides) Check(side, train.Width, classes);
         using var quiet = no_grad();
-        device ??= CPU;
+        // No direction has more curvature than D / K at W = 0: decays above that leave all weights proportional to one another, and the answers the same.
+        var strongest = Math.Max(WeakestDecay, (int)Math.Ceiling(2 * Math.Log10((double)train.Width / classes)));
+        double[] decays = [.. Enumerable.Range(0, strongest - WeakestDecay + 1).Select(i => Math.Pow(10, (strongest - i) / 2.0))];
+        var layers = 0;
 
-        var grid = Walk(train, development, classes, device, progress, cancellation);
+        var grid = Fit([train], development, decays);
         var chosen = Best(grid);
-        if (test is null) return new LinearProbeReport(train.Width, classes, chosen, null, grid);
+        var final = test is null ? null : Fit([train, development], test, [chosen.Decay])[0];
+        return new LinearProbeReport(train.Width, classes, chosen, final, grid);
 
-        using var all = StandardizedVectors.Of(device, train, development);
-        using var tested = all.Like(test);
-        using var regression = new SoftmaxRegression(all, classes, cancellation);
-        using var start = regression.Zero();
-        return new LinearProbeReport(train.Width, classes, chosen, Train(regression, start, chosen.Decay, tested, progress, cancellation).Result, grid);
-    }
-
-    /// <summary>Trains with ever weaker decays, each from where the one before ended, until they are no better any more.</summary>
-    private static List<LinearResult> Walk(
-        LabelledVectors train, LabelledVectors development, int classes, Device device, IProgress<LinearProbeProgress>? progress, CancellationToken cancellation)
-    {
-        using var scope = NewDisposeScope();
-        using var trained = StandardizedVectors.Of(device, train);
-        using var measured = trained.Like(development);
-        using var regression = new SoftmaxRegression(trained, classes, cancellation);
-        var grid = new List<LinearResult>();
-        var weights = regression.Zero();
-        // No direction of the vectors has more curvature than D / K at first: with this decay or a stronger one all weights are as good as proportional to one another.
-        for (var half = (int)Math.Ceiling(2 * Math.Log10((double)train.Width / classes)); DecayOf(half) >= WeakestDecay; half--)
+        // Each layer begins where the one before ended, and the walk ends where weaker decays are no better any more.
+        List<LinearResult> Fit(LabelledVectors[] known, LabelledVectors asked, double[] toTry)
         {
-            (weights, var result) = Train(regression, weights, DecayOf(half), measured, progress, cancellation);
-            grid.Add(result);
-            if (grid.Count - grid.IndexOf(Best(grid)) > Patience) break;
+            using var scope = NewDisposeScope();
+            using var trained = StandardizedVectors.Of(device ?? CPU, known);
+            using var measured = trained.Like(asked);
+            using var regression = new SoftmaxRegression(trained, classes, cancellation);
+            var (results, weights) = (new List<LinearResult>(), regression.Zero());
+            foreach (var decay in toTry)
+            {
+                (weights, var passes) = regression.Minimize(weights, decay, Tell(decay), cancellation);
+                layers++;
+                var (top1, top5) = regression.Measure(weights, measured, cancellation);
+                results.Add(new LinearResult(decay, trained.Count, passes, top1, top5));
+                if (results.Count - results.IndexOf(Best(results)) > Patience) break;
+            }
+            return results;
         }
-        return grid;
 
-        static double DecayOf(int half) => Math.Pow(10, half / 2.0);
-    }
-
-    private static (Tensor Weights, LinearResult Result) Train(
-        SoftmaxRegression regression, Tensor start, double decay, StandardizedVectors measured, IProgress<LinearProbeProgress>? progress, CancellationToken cancellation)
-    {
-        var (weights, passes) = regression.Minimize(start, decay, pass => progress?.Report(new LinearProbeProgress(decay, pass)), cancellation);
-        var (top1, top5) = regression.Measure(weights, measured, cancellation);
-        return (weights, new LinearResult(decay, regression.Count, passes, top1, top5));
+        Action<int> Tell(double decay) => passes => progress?.Report(new LinearProbeProgress(layers, decays.Length + 1, decay, passes));
     }
 
     /// <summary>The best by top-1; of equals the strongest decay.</summary>
@@ -87,9 +76,11 @@ public static class LinearProbe
 }
 
 /// <summary>How far a probe is.</summary>
-/// <param name="Decay">The weight decay of the layer that is being trained.</param>
+/// <param name="Layer">Which layer is being trained, from 0.</param>
+/// <param name="MostLayers">How many there are at most; there are fewer when weaker decays turn out no better.</param>
+/// <param name="Decay">Its weight decay.</param>
 /// <param name="Passes">How often it has seen all vectors.</param>
-public readonly record struct LinearProbeProgress(double Decay, int Passes);
+public readonly record struct LinearProbeProgress(int Layer, int MostLayers, double Decay, int Passes);
 
 /// <summary>What a linear probe says of vectors.</summary>
 /// <param name="Width">D.</param>
@@ -97,7 +88,11 @@ public readonly record struct LinearProbeProgress(double Decay, int Passes);
 /// <param name="Development">On the development vectors, with the decay that did best there.</param>
 /// <param name="Test">On the test vectors, with the same decay; null where there were none.</param>
 /// <param name="Grid">On the development vectors, with each decay that was tried: the strongest first, and three weaker than the best one.</param>
-public sealed record LinearProbeReport(int Width, int Classes, LinearResult Development, LinearResult? Test, IReadOnlyList<LinearResult> Grid);
+public sealed record LinearProbeReport(int Width, int Classes, LinearResult Development, LinearResult? Test, IReadOnlyList<LinearResult> Grid)
+{
+    /// <summary>The figures that count: those of the test vectors, and where there were none of the development vectors.</summary>
+    public LinearResult Measured => Test ?? Development;
+}
 
 /// <summary>One trained layer, measured.</summary>
 /// <param name="Decay">λ in the mean cross-entropy + ½ · λ · ‖W‖².</param>

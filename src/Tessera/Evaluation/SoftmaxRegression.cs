@@ -40,9 +40,6 @@ internal sealed class SoftmaxRegression : IDisposable
         covariance = sum.Times(1.0 / vectors.Count).DetachFromDisposeScope();
     }
 
-    /// <summary>How many vectors it is fitted to.</summary>
-    public int Count => vectors.Count;
-
     /// <summary>The layer to which all classes are equally likely.</summary>
     /// <returns>(D + 1, K): the weights, and below them the bias</returns>
     public Tensor Zero() => zeros(vectors.Width + 1, classes, device: vectors.Device);

@@ -134,7 +134,7 @@ public sealed class LinearProbeTests
 
         Should.Throw<OperationCanceledException>(() => LinearProbe.Run(Train, Development, Test, Classes, progress: progress, cancellation: stop.Token));
 
-        seen.ShouldBe([new LinearProbeProgress(Math.Sqrt(10), 1), new LinearProbeProgress(Math.Sqrt(10), 2)]);
+        seen.ShouldBe([new(0, 19, Math.Sqrt(10), 1), new(0, 19, Math.Sqrt(10), 2)]);
     }
 
     private static LinearProbeReport Run(LabelledVectors train, LabelledVectors development, LabelledVectors? test) =>
