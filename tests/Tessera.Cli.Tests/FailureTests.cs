@@ -102,6 +102,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
     [InlineData("reconstruct x.jpg -m")]
     [InlineData("evaluate reconstruction --data shapes:20 -m")]
     [InlineData("evaluate knn --data shapes:20 -m")]
+    [InlineData("evaluate linear --data shapes:20 -m")]
     public void A_Model_That_Is_No_Model(string verb)
     {
         var words = folder.Write("model.safetensors", "words");
@@ -112,14 +113,21 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
             1, $"There is no model at {folder["nowhere"]}: give a run directory or a .safetensors file.");
     }
 
-    [Fact]
-    public void Pictures_Without_Labels_Where_Classes_Are_Asked_For()
+    [Theory]
+    [InlineData("knn")]
+    [InlineData("linear")]
+    public void Pictures_Without_Labels_Where_Classes_Are_Asked_For(string judge)
     {
         Pictures.Mixed(folder.Path);
 
-        CommandLine.Run("evaluate", "knn", "--model", run.Folder, "--data", folder.Path, "--cache", run.Cache).ShouldFail(
+        CommandLine.Run("evaluate", judge, "--model", run.Folder, "--data", folder.Path, "--cache", run.Cache).ShouldFail(
             1, $"The training pictures of {folder.Path} have no labels, by which an encoder is judged: give pictures in one folder per class.");
     }
+
+    [Fact]
+    public void Too_Few_Pictures_To_Choose_A_Weight_Decay_By() =>
+        CommandLine.Run("evaluate", "linear", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", run.Cache, "--limit", "1").LastError.ShouldMatch(
+            "^tessera: Of 1 labelled training pictures [01] are of the development split: .*: take more pictures \\(--limit\\).$");
 
     [Fact]
     public void A_Picture_That_Is_No_Picture()

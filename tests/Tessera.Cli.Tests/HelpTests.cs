@@ -10,6 +10,7 @@ public sealed class HelpTests
     [InlineData("reconstruct")]
     [InlineData("evaluate reconstruction")]
     [InlineData("evaluate knn")]
+    [InlineData("evaluate linear")]
     [InlineData("info")]
     [InlineData("models")]
     [InlineData("models pack")]

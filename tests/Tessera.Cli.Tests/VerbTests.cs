@@ -302,6 +302,31 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Evaluate_Linear_Compares_The_Encoder_With_What_Learned_Nothing()
+    {
+        string[] arguments = ["evaluate", "linear", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", run.Cache];
+
+        var lines = CommandLine.Run(arguments).ShouldBeDone().OutputLines;
+        var report = Json(CommandLine.Run([.. arguments, "--json"]));
+
+        lines[0].ShouldMatch("^10 held-out pictures of shapes:100, [0-9]+ classes: a linear layer, trained on 100 training pictures$");
+        lines[1].ShouldBe("                                 top-1 (%)   95 % interval top-5 (%) weight decay");
+        lines[2].ShouldMatch("^  encoder +[0-9.]+ +[0-9.]+ to [0-9.]+ +[0-9.]+ +[0-9.]+e-?[0-9]$");
+        lines[3].ShouldStartWith("  same encoder, random weights ");
+        lines[4].ShouldStartWith("  raw pixels ");
+        lines[5].ShouldMatch("^the encoder by its layer's weight decay, trained on [0-9]+ pictures and chosen by top-1 on [0-9]+ development pictures:$");
+        var probe = report.GetProperty("rows")[0].GetProperty("probe");
+        lines[6].Split(' ', StringSplitOptions.RemoveEmptyEntries).Length.ShouldBe(probe.GetProperty("grid").GetArrayLength());
+        var top1 = probe.GetProperty("test").GetProperty("top1");
+        top1.GetProperty("count").GetInt32().ShouldBe(10);
+        lines[2].ShouldContain(FormattableString.Invariant($" {10.0 * top1.GetProperty("correct").GetInt32():f2} "));
+
+        var development = CommandLine.Run([.. arguments, "--split", "development", "--json"]).ShouldBeDone();
+        Json(development).GetProperty("rows")[0].GetProperty("probe").GetProperty("test").ValueKind.ShouldBe(JsonValueKind.Null);
+        development.Error.ShouldContain("the model was trained on the development split too");
+    }
+
+    [Fact]
     public void Info_Says_What_A_Model_Is()
     {
         var outcome = CommandLine.Run("info", run.Folder).ShouldBeDone();

@@ -3,7 +3,6 @@ using Tessera.Cli.Console;
 using Tessera.Data;
 using Tessera.Evaluation;
 using Tessera.Imaging;
-using Tessera.Runtime;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
@@ -16,6 +15,7 @@ internal static partial class EvaluateCommand
         var command = new Verb("evaluate", "Measure how good a model is.");
         command.Add(Reconstruction(terminal));
         command.Add(Knn(terminal));
+        command.Add(Linear(terminal));
         return command;
     }
 
@@ -69,9 +69,6 @@ internal static partial class EvaluateCommand
 
     private static Option<bool> NoPack() =>
         new("--no-pack") { Description = "Decode pictures as they are needed, for a folder too large to pack [default: pack once]" };
-
-    private static Option<Precision> FeaturePrecision() =>
-        CommonOptions.Words("--precision", "Number format of the encoder; bf16 is faster where the machine has its instructions, and moves figures by less than they are uncertain", Precision.Fp32);
 
     /// <summary>Opens pictures at a model's size, split as its own were.</summary>
     private static ImageSet Open(Terminal terminal, ModelDescription model, string source, bool noPack, string cache, CancellationToken cancellation)

@@ -27,43 +27,19 @@ public static class KnnEvaluation
         PretrainedEncoder model, ImageSet images, MeasuredSplit split, int? limit, ulong seed, Device device, FeatureCache cache,
         IProgress<EvaluationPhase>? progress = null, CancellationToken cancellation = default)
     {
-        var (bank, queries) = LabelledPictures.Of(images, split, limit, seed);
-        FeatureSource[] sources =
-        [
-            FeatureSource.OfModel(model, device), FeatureSource.OfRandomWeights(model.Encoder.Options, model.Normalization, seed, device, FeatureSource.TypeOf(model.Encoder)),
-            FeatureSource.OfPixels(model.Normalization),
-        ];
-        var (steps, done) = (bank.Length + 2 * queries.Length, 0); // of a source: both are made vectors, and the queries are searched for
-        var (rows, rank) = (new List<KnnRow>(), 0.0);
-        foreach (var source in sources)
+        var pictures = LabelledPictures.Of(images, split, limit, seed);
+        double? rank = null;
+        var rows = FeatureComparison.Of(model, images, pictures, seed, device, cache, work: pictures.Asked.Length, (name, known, asked, told) =>
         {
-            var known = cache.Of(source, images, bank, Tell(0), cancellation);
-            var asked = cache.Of(source, images, queries, Tell(bank.Length), cancellation);
-            if (rows.Count == 0) rank = RankMe.Of(known);
-            var near = NearestNeighbours.Find(asked, known, KnnClassifier.Grid[^1], Tell(bank.Length + queries.Length), cancellation);
-            rows.Add(new KnnRow(source.Name, KnnClassifier.Evaluate(near, known.Labels, asked.Labels, KnnClassifier.Grid)));
-            done += steps;
-
-            Relay Tell(int before)
-            {
-                var (start, all) = (done + before, sources.Length * steps);
-                return new Relay(n => progress?.Report(new EvaluationPhase(source.Name, start + n, all)));
-            }
-        }
-        return new KnnReport(split, bank.Length, queries.Length, images.ClassNames.Count, KnnClassifier.Standard, KnnClassifier.Temperature, rank, model.Encoder.Options.Width, rows);
-    }
-
-    private sealed class Relay(Action<int> action) : IProgress<int>
-    {
-        public void Report(int value) => action(value);
+            rank ??= RankMe.Of(known); // the encoder's, which comes first
+            var near = NearestNeighbours.Find(asked, known, KnnClassifier.Grid[^1], told, cancellation);
+            return new KnnRow(name, KnnClassifier.Evaluate(near, known.Labels, asked.Labels, KnnClassifier.Grid));
+        }, progress, cancellation);
+        return new KnnReport(
+            split, pictures.Known.Length, pictures.Asked.Length, images.ClassNames.Count, KnnClassifier.Standard, KnnClassifier.Temperature, rank!.Value,
+            model.Encoder.Options.Width, rows);
     }
 }
-
-/// <summary>How far an evaluation is.</summary>
-/// <param name="Words">What is at work.</param>
-/// <param name="Done">How much is done.</param>
-/// <param name="Total">Of how much.</param>
-public readonly record struct EvaluationPhase(string Words, int Done, int Total);
 
 /// <summary>What k-NN says of an encoder.</summary>
 /// <param name="Split">The pictures that were classified.</param>

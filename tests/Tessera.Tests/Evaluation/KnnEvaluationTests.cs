@@ -97,18 +97,4 @@ public sealed class KnnEvaluationTests : IDisposable
     {
         public void Report(EvaluationPhase value) => told.Add(value);
     }
-
-    /// <summary>Red, green and blue pictures with a little noise; every fourth is grey and has no label.</summary>
-    private sealed class Colours() : ImageSource("colours", "colours", ["red", "green", "blue"], ["red", "green", "blue"],
-        [.. Enumerable.Range(0, 440).Select(i => new ImageEntry($"{i}", i % 4 - 1, i >= 400))], "colours")
-    {
-        public override void Read(int index, ImageShape shape, Span<byte> planar)
-        {
-            var random = new CounterRandom(1, RandomPurpose.Shape, 0, (uint)index);
-            var area = shape.Height * shape.Width;
-            for (var i = 0; i < shape.Pixels; i++) planar[i] = (byte)(random.NextBelow(40) + (i / area == index % 4 - 1 ? 150 : 50));
-        }
-
-        public override ImageFacts Examine(int index) => default;
-    }
 }
