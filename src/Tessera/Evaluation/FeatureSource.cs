@@ -14,6 +14,8 @@ namespace Tessera.Evaluation;
 /// <summary>What makes vectors of pictures: an encoder, or what it is compared with.</summary>
 public sealed class FeatureSource
 {
+    private static readonly JsonSerializerOptions OneLine = new(TesseraJson.Options) { WriteIndented = false };
+
     private readonly Func<ImageSet, ReadOnlyMemory<int>, IProgress<int>?, CancellationToken, LabelledVectors> extract;
 
     private FeatureSource(string name, string? key, Func<ImageSet, ReadOnlyMemory<int>, IProgress<int>?, CancellationToken, LabelledVectors> extract) =>
@@ -79,5 +81,5 @@ public sealed class FeatureSource
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
 
-    private static string Json<T>(T value) => JsonSerializer.Serialize(value, TesseraJson.Options);
+    private static string Json<T>(T value) => JsonSerializer.Serialize(value, OneLine);
 }

@@ -58,7 +58,7 @@ public sealed record TrainingOptions
     public int? EvaluateLimit { get; init; }
 
     /// <summary>
-    /// A seeded subset of so many development pictures by which an evaluation judges the encoder; 0: it does not. 4,000 take a fiftieth of an epoch
+    /// A seeded subset of so many development pictures by which an evaluation judges the encoder; 0: it does not. 4,000 take about a thirtieth of an epoch
     /// of Tiny-ImageNet's size, and of 200 classes they hold 20 pictures each.
     /// </summary>
     public int FeatureLimit { get; init; } = 4000;
