@@ -1,7 +1,11 @@
+using System.Text.Json;
+
 namespace Tessera.Embeddings.Tests;
 
 public sealed class AccuracyTests
 {
+    private static readonly JsonSerializerOptions Json = new() { IgnoreReadOnlyProperties = true };
+
     /// <summary>Newcombe 1998 (Statistics in Medicine 17, 857 to 872), table I, method 3: Wilson's interval.</summary>
     [Theory]
     [InlineData(81, 263, 0.2553, 0.3662)]
@@ -17,4 +21,8 @@ public sealed class AccuracyTests
 
     [Fact]
     public void Nothing_Asked_Says_Nothing() => (new Accuracy(0, 0).Low, new Accuracy(0, 0).High).ShouldBe((0.0, 1.0));
+
+    [Fact]
+    public void Tells_Its_Share_And_Interval_In_Reports() =>
+        JsonSerializer.Serialize(new Accuracy(1, 4), Json).ShouldStartWith("{\"Correct\":1,\"Count\":4,\"Share\":0.25,\"Low\":0.04");
 }
