@@ -10,15 +10,15 @@ public sealed record Accuracy(int Correct, int Count)
     private const double Deviations = 1.959963984540054; // of a normal distribution, within which 95 % of it lie
 
     /// <summary>Their share, 0 to 1.</summary>
-    [JsonInclude]
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public double Share => Count == 0 ? 0 : (double)Correct / Count;
 
     /// <summary>The lower end of <see cref="Share"/>'s 95 % interval.</summary>
-    [JsonInclude]
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public double Low => Interval.Low;
 
     /// <summary>The upper end of <see cref="Share"/>'s 95 % interval.</summary>
-    [JsonInclude]
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public double High => Interval.High;
 
     /// <summary>Wilson's interval (1927), which holds for shares near 0 too, and says what the number of pictures alone leaves open.</summary>
