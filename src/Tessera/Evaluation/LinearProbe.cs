@@ -1,4 +1,5 @@
 using Tessera.Embeddings;
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Evaluation;
@@ -35,6 +36,7 @@ public static class LinearProbe
         // No direction has more curvature than D / K at W = 0: decays above that leave all weights proportional to one another, and the answers the same.
         var strongest = Math.Max(WeakestDecay, (int)Math.Ceiling(2 * Math.Log10((double)train.Width / classes)));
         double[] decays = [.. Enumerable.Range(0, strongest - WeakestDecay + 1).Select(i => Math.Pow(10, (strongest - i) / 2.0))];
+        using var threads = new WorkerThreads(WorkerThreads.DefaultOn(device ?? CPU));
         var layers = 0;
 
         var grid = Fit([train], development, decays);
@@ -46,7 +48,7 @@ public static class LinearProbe
         List<LinearResult> Fit(LabelledVectors[] known, LabelledVectors asked, double[] toTry)
         {
             using var scope = NewDisposeScope();
-            using var trained = StandardizedVectors.Of(device ?? CPU, known);
+            using var trained = StandardizedVectors.Of(device ?? CPU, threads, known);
             using var measured = trained.Like(asked);
             using var regression = new SoftmaxRegression(trained, classes, cancellation);
             var (results, weights) = (new List<LinearResult>(), regression.Zero());

@@ -35,9 +35,10 @@ internal sealed class SoftmaxRegression : IDisposable
     {
         (this.vectors, this.classes) = (vectors, classes);
         using var scope = NewDisposeScope();
-        var sum = zeros(vectors.Width, vectors.Width, ScalarType.Float64, vectors.Device);
-        vectors.ForEach((rows, _) => sum.PlusInPlace(rows.t().matmul(rows)), cancellation);
-        covariance = sum.Times(1.0 / vectors.Count).DetachFromDisposeScope();
+        var products = vectors.Sum(
+            () => [zeros(vectors.Width, vectors.Width, ScalarType.Float64, vectors.Device)],
+            (rows, _, sums) => sums[0].PlusInPlace(rows.t().matmul(rows)), cancellation)[0];
+        covariance = products.Times(1.0 / vectors.Count).DetachFromDisposeScope();
     }
 
     /// <summary>The layer to which all classes are equally likely.</summary>
@@ -88,19 +89,18 @@ internal sealed class SoftmaxRegression : IDisposable
     {
         using var scope = NewDisposeScope();
         var (layer, bias) = Parts(weights);
-        var (gradient, loss) = (zeros_like(weights), zeros(1, ScalarType.Float64, weights.device));
-        var (ofLayer, ofBias) = Parts(gradient);
-        vectors.ForEach((rows, labels) =>
+        var sums = vectors.Sum(() => [zeros_like(weights), zeros(1, ScalarType.Float64, weights.device)], (rows, labels, sums) =>
         {
             var likelihood = bias.addmm(rows, layer).log_softmax(1);                                                         // (B, K)
-            loss.sub_(likelihood.gather(1, labels).sum(type: ScalarType.Float64));
+            sums[1].sub_(likelihood.gather(1, labels).sum(type: ScalarType.Float64));
             var error = likelihood.exp_().scatter_add_(1, labels, ones_like(labels, dtype: ScalarType.Float32).neg_());      // (B, K): softmax less one-hot
+            var (ofLayer, ofBias) = Parts(sums[0]);
             ofLayer.addmm_(rows.t(), error);
             ofBias.PlusInPlace(error.sum([0], keepdim: true));
         }, cancellation);
-        gradient = gradient.Times(1.0 / vectors.Count);
+        var gradient = sums[0].Times(1.0 / vectors.Count);
         Parts(gradient).Layer.PlusInPlace(layer.Times(decay));
-        return (loss.item<double>() / vectors.Count + decay / 2 * Dot(layer, layer), gradient.MoveToOuterDisposeScope());
+        return (sums[1].item<double>() / vectors.Count + decay / 2 * Dot(layer, layer), gradient.MoveToOuterDisposeScope());
     }
 
     /// <summary>How often a layer is right. A class that is level with the label's is taken to come before it.</summary>
@@ -110,13 +110,12 @@ internal sealed class SoftmaxRegression : IDisposable
         using var scope = NewDisposeScope();
         var (layer, bias) = Parts(weights);
         var places = HeldNumbers.Multiples(Few + 1, 1, weights.device);
-        var counts = zeros_like(places); // by the label's place, from 1
-        measured.ForEach((rows, labels) =>
+        var counts = measured.Sum(() => [zeros_like(places)], (rows, labels, sums) => // by the label's place, from 1
         {
             var scores = bias.addmm(rows, layer);                                       // (B, K)
             var before = scores.ge(scores.gather(1, labels)).sum([1], keepdim: true);    // (B, 1), the label's class among them
-            counts.PlusInPlace(before.eq(places).sum([0]));
-        }, cancellation);
+            sums[0].PlusInPlace(before.eq(places).sum([0]));
+        }, cancellation)[0];
         var found = counts.cpu().data<long>().ToArray();
         return (new Accuracy((int)found[1], measured.Count), new Accuracy((int)found[1..].Sum(), measured.Count));
     }

@@ -15,72 +15,77 @@ internal sealed class StandardizedVectors : IDisposable
     private const double Rounding = 1e-6;
 
     private readonly (LabelledVectors Vectors, int Index)[] chosen;
+    private readonly WorkerThreads threads;
     private readonly Tensor mean, scale; // (D), fp32; the scale of a number that is always the same is 0
 
-    private StandardizedVectors((LabelledVectors, int)[] chosen, Tensor mean, Tensor scale, Device device) =>
-        (this.chosen, this.mean, this.scale, Device) = (chosen, mean, scale, device);
+    private StandardizedVectors((LabelledVectors, int)[] chosen, Tensor mean, Tensor scale, WorkerThreads threads) =>
+        (this.chosen, this.mean, this.scale, this.threads) = (chosen, mean.DetachFromDisposeScope(), scale.DetachFromDisposeScope(), threads);
 
     /// <summary>How many there are.</summary>
     public int Count => chosen.Length;
 
-    /// <summary>Where they are computed with.</summary>
-    public Device Device { get; }
-
     /// <summary>D.</summary>
     public int Width => (int)mean.shape[0];
 
+    /// <summary>Where they are computed with.</summary>
+    public Device Device => mean.device;
+
     /// <summary>Standardises vectors by their own mean and deviation.</summary>
     /// <param name="device">Where they are computed with.</param>
+    /// <param name="threads">Compute with them; they stay with the caller.</param>
     /// <param name="parts">At least one vector in all, of one width.</param>
     /// <exception cref="ArgumentException">One holds a number that is not finite.</exception>
-    public static StandardizedVectors Of(Device device, params ReadOnlySpan<LabelledVectors> parts)
+    public static StandardizedVectors Of(Device device, WorkerThreads threads, params ReadOnlySpan<LabelledVectors> parts)
     {
         using var scope = NewDisposeScope();
         var width = parts[0].Width;
-        using var raw = new StandardizedVectors(Chosen(parts), zeros(width, device: device), ones(width, device: device), device);
-        var (sums, squares) = (zeros(width, ScalarType.Float64, device), zeros(width, ScalarType.Float64, device));
-        raw.ForEach((vectors, _) => sums.PlusInPlace(vectors.sum([0], type: ScalarType.Float64)));
-        var mean = sums.Times(1.0 / raw.Count);
-        raw.ForEach((vectors, _) =>
+        using var raw = new StandardizedVectors(Chosen(parts), zeros(width, device: device), ones(width, device: device), threads);
+        var mean = Mean((vectors, sums) => sums.PlusInPlace(vectors.sum([0], type: ScalarType.Float64)));
+        var deviation = Mean((vectors, squares) =>
         {
             var difference = vectors.to(ScalarType.Float64).sub_(mean);
             squares.PlusInPlace(difference.mul_(difference).sum([0]));
-        });
-        var deviation = squares.Times(1.0 / raw.Count).sqrt();
+        }).sqrt_();
         if (!deviation.isfinite().all().item<bool>()) throw new ArgumentException("The vectors hold numbers that are not finite.");
         var scale = where(deviation > mean.abs().Times(Rounding), deviation.reciprocal(), zeros_like(deviation));
-        return new StandardizedVectors(raw.chosen, Kept(mean), Kept(scale), device);
+        return new StandardizedVectors(raw.chosen, mean.to(ScalarType.Float32), scale.to(ScalarType.Float32), threads);
 
-        static Tensor Kept(Tensor values) => values.to(ScalarType.Float32).DetachFromDisposeScope();
+        Tensor Mean(Action<Tensor, Tensor> add) =>
+            raw.Sum(() => [zeros(width, ScalarType.Float64, device)], (vectors, _, sums) => add(vectors, sums[0]))[0].Times(1.0 / raw.Count);
     }
 
     /// <summary>Other vectors on the scale of these.</summary>
-    public StandardizedVectors Like(LabelledVectors others) =>
-        new(Chosen([others]), mean.alias().DetachFromDisposeScope(), scale.alias().DetachFromDisposeScope(), Device);
+    public StandardizedVectors Like(LabelledVectors others) => new(Chosen([others]), mean.alias(), scale.alias(), threads);
 
-    /// <summary>Does work on all of them, some at a time; what it leaves in the dispose scope at hand is freed.</summary>
-    /// <param name="work">Called with (B, D) fp32 and (B, 1) int64 labels, which are overwritten when it returns.</param>
+    /// <summary>Adds up what is computed of all of them: each core takes its own, some at a time, and the cores meet at the end alone.</summary>
+    /// <param name="zeros">Makes the sums; each core has its own.</param>
+    /// <param name="add">Called with (B, D) fp32, (B, 1) int64 labels and the sums to add to. What it leaves in the dispose scope is freed.</param>
     /// <param name="cancellation">Ends the work early.</param>
-    public void ForEach(Action<Tensor, Tensor> work, CancellationToken cancellation = default)
+    public Tensor[] Sum(Func<Tensor[]> zeros, Action<Tensor, Tensor, Tensor[]> add, CancellationToken cancellation = default)
     {
-        using var outer = NewDisposeScope();
-        using Tensor values = empty(Math.Min(AtATime, Count), Width), labels = empty(values.shape[0], 1, ScalarType.Int64);
-        for (var start = 0; start < Count; start += AtATime)
+        var sums = Enumerable.Range(0, threads.Count).Select(_ => zeros()).ToArray();
+        threads.Run(worker =>
         {
-            cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            var part = chosen.AsSpan(start, Math.Min(AtATime, Count - start));
-            var toValues = MemoryMarshal.Cast<byte, float>(values.bytes);
-            var toLabels = MemoryMarshal.Cast<byte, long>(labels.bytes);
-            for (var i = 0; i < part.Length; i++)
+            using var outer = NewDisposeScope();
+            Tensor values = empty(Math.Min(AtATime, Count), Width), labels = empty(values.shape[0], 1, ScalarType.Int64);
+            for (var start = worker * AtATime; start < Count; start += threads.Count * AtATime)
             {
-                var (vectors, index) = part[i];
-                vectors[index].CopyTo(toValues[(i * Width)..]);
-                toLabels[i] = vectors.Labels[index];
+                cancellation.ThrowIfCancellationRequested();
+                using var scope = NewDisposeScope();
+                var count = Math.Min(AtATime, Count - start);
+                Copy(start, count, values, labels);
+                add(values.narrow(0, 0, count).to(Device).sub_(mean).mul_(scale), labels.narrow(0, 0, count).to(Device), sums[worker]);
             }
-            var rows = values.narrow(0, 0, part.Length).to(Device);
-            work(rows.sub_(mean).mul_(scale), labels.narrow(0, 0, part.Length).to(Device));
+        });
+        foreach (var more in sums[1..])
+        {
+            for (var i = 0; i < more.Length; i++)
+            {
+                sums[0][i].PlusInPlace(more[i]);
+                more[i].Dispose();
+            }
         }
+        return sums[0];
     }
 
     /// <summary>Frees the scale.</summary>
@@ -88,6 +93,18 @@ internal sealed class StandardizedVectors : IDisposable
     {
         mean.Dispose();
         scale.Dispose();
+    }
+
+    private void Copy(int start, int count, Tensor values, Tensor labels)
+    {
+        var toValues = MemoryMarshal.Cast<byte, float>(values.bytes);
+        var toLabels = MemoryMarshal.Cast<byte, long>(labels.bytes);
+        for (var i = 0; i < count; i++)
+        {
+            var (vectors, index) = chosen[start + i];
+            vectors[index].CopyTo(toValues[(i * Width)..]);
+            toLabels[i] = vectors.Labels[index];
+        }
     }
 
     private static (LabelledVectors, int)[] Chosen(ReadOnlySpan<LabelledVectors> parts)

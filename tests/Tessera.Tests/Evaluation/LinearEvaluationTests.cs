@@ -41,8 +41,9 @@ public sealed class LinearEvaluationTests : IDisposable
     [Fact]
     public void A_Study_On_The_Development_Split_Reads_No_Test_Picture()
     {
-        var colours = new Colours { BeforeReading = index => index.ShouldBeLessThan(Colours.TestStart) };
+        var colours = new Colours();
         using var images = StreamedImages.Open(colours, new ImageShape(3, 16, 16), Seed, cancellation: TestContext.Current.CancellationToken);
+        colours.BeforeReading = index => index.ShouldBeLessThan(Colours.TestStart);
 
         var report = Run(images, MeasuredSplit.Development);
 
@@ -61,8 +62,8 @@ public sealed class LinearEvaluationTests : IDisposable
         probe.Test!.Trained.ShouldBe(120); // 40 of each class, and of those without a label
         (probe.Development.Trained + probe.Development.Top1.Count).ShouldBe(120);
         Run(images, MeasuredSplit.Development, limit: 160).Trained.ShouldBe(120);
-        Should.Throw<OptionsException>(() => Run(images, MeasuredSplit.HeldOut, limit: 4)).Message.ShouldBe(
-            "Of 3 labelled training pictures 0 are of the development split: some must be, to choose the weight decay by, and some not: take more pictures.");
+        Should.Throw<OptionsException>(() => Run(images, MeasuredSplit.HeldOut, limit: 1)).Message.ShouldBe(
+            "Of 1 labelled training pictures 1 are of the development split: some must be, to choose the weight decay by, and some not: take more pictures.");
     }
 
     private LinearReport Run(ImageSet images, MeasuredSplit split, int? limit = null)

@@ -1,21 +1,26 @@
 using Tessera.Embeddings;
 using Tessera.Evaluation;
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Evaluation;
 
-public sealed class SoftmaxRegressionTests
+public sealed class SoftmaxRegressionTests : IDisposable
 {
     private const int Width = 4, Classes = 3;
 
+    private readonly WorkerThreads threads = new(2); // 5,000 vectors are two pieces for one and one for the other
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public void Dispose() => threads.Dispose();
 
     [Fact]
     public void The_Gradient_Is_What_Autograd_Finds()
     {
         using var scope = NewDisposeScope();
-        var vectors = Overlapping(count: 5000); // more than are computed at a time
-        using var rows = StandardizedVectors.Of(CPU, vectors);
+        var vectors = Overlapping(count: 5000);
+        using var rows = StandardizedVectors.Of(CPU, threads, vectors);
         using var regression = new SoftmaxRegression(rows, Classes, Stop);
         var weights = Numbers.Tensor(7, Width + 1, Classes);
 
@@ -40,7 +45,7 @@ public sealed class SoftmaxRegressionTests
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var vectors = Overlapping(count: 300);
-        using var rows = StandardizedVectors.Of(CPU, vectors);
+        using var rows = StandardizedVectors.Of(CPU, threads, vectors);
         using var regression = new SoftmaxRegression(rows, Classes, Stop);
 
         var (found, passes) = regression.Minimize(regression.Zero(), decay, cancellation: Stop);
@@ -67,7 +72,7 @@ public sealed class SoftmaxRegressionTests
             vectors[i].CopyTo(twice.AsSpan(i * Width * 2 + Width));
             twice[i * Width * 2 + Width] += 1e-4f * noise[i];
         }
-        using var rows = StandardizedVectors.Of(CPU, new LabelledVectors(twice, Width * 2, vectors.Labels));
+        using var rows = StandardizedVectors.Of(CPU, threads, new LabelledVectors(twice, Width * 2, vectors.Labels));
         using var regression = new SoftmaxRegression(rows, Classes, Stop);
 
         regression.Minimize(regression.Zero(), decay: 1e-6, cancellation: Stop).Passes.ShouldBeLessThan(30);
@@ -79,7 +84,7 @@ public sealed class SoftmaxRegressionTests
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var vectors = new LabelledVectors([-3, -1, 1, 3], 1, [0, 1, 6, 6]);
-        using var rows = StandardizedVectors.Of(CPU, vectors);
+        using var rows = StandardizedVectors.Of(CPU, threads, vectors);
         using var regression = new SoftmaxRegression(rows, classes: 7, Stop);
         var bias = tensor(new float[] { 7, 6, 5, 4, 3, 2, 2 }, [1, 7]); // the vectors say nothing, and the last two classes are level
         var weights = cat([zeros(1, 7), bias]);
