@@ -29,6 +29,26 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Help_And_Version_Load_No_LibTorch()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux's loader alone tells what it loads.");
+        string[][] light = [["--help"], ["pretrain", "--help"], ["--version"], ["data", "inspect", "shapes:5"]];
+        foreach (var arguments in light) Loaded(arguments).ShouldBeEmpty(string.Join(' ', arguments));
+        Loaded(["reconstruct", "--model", run.Folder, "x.jpg", "-o", folder["x.png"]]).ShouldBe(LibTorchFiles, ignoreOrder: true);
+
+        string[] Loaded(string[] arguments)
+        {
+            var log = Path.Join(folder[string.Join('-', arguments.Select(a => a.Replace('/', '-')))], "loader");
+            Directory.CreateDirectory(Path.GetDirectoryName(log)!);
+            TesseraProcess.Run(arguments, ("LD_DEBUG", "libs"), ("LD_DEBUG_OUTPUT", log));
+            var logs = Directory.GetFiles(Path.GetDirectoryName(log)!);
+            logs.ShouldNotBeEmpty();
+            var lines = logs.SelectMany(File.ReadLines).Where(line => line.Contains("calling init: ", StringComparison.Ordinal)).ToList();
+            return [.. LibTorchFiles.Where(file => lines.Any(line => line.EndsWith($"/{file}", StringComparison.Ordinal)))];
+        }
+    }
+
+    [Fact]
     public void A_Run_That_Was_Stopped_Ends_As_One_That_Was_Not()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals.");

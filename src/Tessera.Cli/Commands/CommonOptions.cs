@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Reflection;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Tessera.Runtime;
 
 namespace Tessera.Cli.Commands;
@@ -76,8 +78,9 @@ internal static class CommonOptions
         return default;
     }
 
-    /// <summary>An enumeration's word, as options.json has it: in kebab case, or what stands at it.</summary>
-    public static string Word(Enum value) => JsonSerializer.SerializeToElement(value, value.GetType(), TesseraJson.Options).GetString()!;
+    /// <summary>An enumeration's word, as options.json has it: what stands at it, or its name in kebab case. No serialiser is started for it, since every help asks.</summary>
+    public static string Word(Enum value) => value.GetType().GetField(value.ToString())!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name
+        ?? JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 
     /// <summary>The file that --out names, which has that ending: a slip never replaces a file of another kind.</summary>
     /// <exception cref="UsageException">It has another.</exception>

@@ -12,10 +12,6 @@ namespace Tessera.Cli.Commands;
 // What the verbs that judge an encoder by its vectors have in common.
 internal static partial class EvaluateCommand
 {
-    private delegate T FeatureEvaluation<out T>(
-        PretrainedEncoder model, ImageSet images, MeasuredSplit split, int? limit, ulong seed, torch.Device device, FeatureCache cache,
-        IProgress<EvaluationPhase>? progress, CancellationToken cancellation);
-
     /// <param name="terminal">Where it is shown.</param>
     /// <param name="command">The verb, without its options.</param>
     /// <param name="use">What training pictures are used for, as the end of a sentence.</param>
@@ -23,7 +19,7 @@ internal static partial class EvaluateCommand
     /// <param name="evaluate">The work.</param>
     /// <param name="show">Says what came out.</param>
     private static Verb OfFeatures<T>(
-        Terminal terminal, Verb command, string use, string title, FeatureEvaluation<T> evaluate, Action<T, ImageSet> show) where T : notnull
+        Terminal terminal, Verb command, string use, string title, Func<FeatureWork, T> evaluate, Action<T, ImageSet> show) where T : notnull
     {
         var model = CommonOptions.Model();
         var data = CommonOptions.Data();
@@ -46,9 +42,9 @@ internal static partial class EvaluateCommand
             using var images = Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), folder, signals.Token);
             Warn(terminal, loaded.Description.Data, images, measured);
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
-            var report = ProgressBar.While(terminal, title, progress => evaluate(
+            var report = ProgressBar.While(terminal, title, progress => evaluate(new FeatureWork(
                 loaded, images, measured, parsed.GetValue(limit), seed, target, new FeatureCache(folder),
-                new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), signals.Token));
+                new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), signals.Token)));
             show(report, images);
             terminal.Result(report);
             return ExitCode.Done;
@@ -74,4 +70,10 @@ internal static partial class EvaluateCommand
         terminal.Say($"  {name,-10}{string.Concat(cells.Select(cell => $" {cell,6}"))}");
 
     private static string Percent(double share) => FormattableString.Invariant($"{100 * share:f2}");
+
+    /// <summary>What an evaluation by vectors takes.</summary>
+    // One object, made when the work begins: a delegate that takes these one by one names TorchSharp's device, and making it loads libtorch, for each verb's help too.
+    private sealed record FeatureWork(
+        PretrainedEncoder Model, ImageSet Images, MeasuredSplit Split, int? Limit, ulong Seed, torch.Device Device, FeatureCache Cache,
+        IProgress<EvaluationPhase> Progress, CancellationToken Cancellation);
 }
