@@ -1,5 +1,6 @@
 using Tessera.Embeddings;
 using Tessera.Imaging;
+using Tessera.Runtime;
 using Tessera.Weights;
 using static TorchSharp.torch;
 
@@ -46,14 +47,9 @@ internal static class FeatureComparison
             var asked = cache.Of(source, images, pictures.Asked, Tell(first), cancellation);
             rows.Add(measure(source.Name, known, asked, Tell(first + second)));
 
-            Relay Tell(int before) => new(n => progress?.Report(new EvaluationPhase(source.Name, done + before + n, sources.Length * steps)));
+            Relay<int> Tell(int before) => new(n => progress?.Report(new EvaluationPhase(source.Name, done + before + n, sources.Length * steps)));
         }
         return rows;
-    }
-
-    private sealed class Relay(Action<int> action) : IProgress<int>
-    {
-        public void Report(int value) => action(value);
     }
 }
 

@@ -43,17 +43,12 @@ public static class LinearEvaluation
                 ? (known, asked, null)
                 : (Where(known, picture => !development.Contains(picture)), Where(known, development.Contains), asked);
             return new LinearRow(name, LinearProbe.Run(train, choice, test, images.ClassNames.Count, device,
-                new Relay(p => told.Report((int)((long)pictures.Known.Length * p.Layer / p.MostLayers))), cancellation));
+                new Relay<LinearProbeProgress>(p => told.Report((int)((long)pictures.Known.Length * p.Layer / p.MostLayers))), cancellation));
         }
 
         // The vectors stay where they are: the others lose their labels.
         LabelledVectors Where(LabelledVectors known, Func<int, bool> isTaken) =>
             new(known.Values, known.Width, [.. known.Labels.Select((label, i) => isTaken(pictures.Known[i]) ? label : -1)]);
-    }
-
-    private sealed class Relay(Action<LinearProbeProgress> action) : IProgress<LinearProbeProgress>
-    {
-        public void Report(LinearProbeProgress value) => action(value);
     }
 }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Tessera.Figures;
+using Tessera.Runtime;
 using Tessera.Weights;
 
 namespace Tessera.Training;
@@ -30,7 +31,7 @@ public sealed partial class TrainingLoop
     {
         EvaluationProgress Of(int done) => new(evaluator.Name, done, evaluator.Pictures);
         Report(epoch, isLogStep: false, Of(0));
-        var result = evaluator.Run(epoch, new Relay(done => Report(epoch, isLogStep: false, Of(done))), cancellation);
+        var result = evaluator.Run(epoch, new Relay<int>(done => Report(epoch, isLogStep: false, Of(done))), cancellation);
         if (result.Metrics.FirstOrDefault(IsRuined) is { } ruined)
         {
             run.Demote(run.CheckpointFile(step)); // what measures as nothing is not the last good one
@@ -79,11 +80,5 @@ public sealed partial class TrainingLoop
         foreach (var metric in metrics.LastEvaluation?.Metrics ?? [])
             training[metric.Name] = $"{metric.Value.ToString("g5", CultureInfo.InvariantCulture)} {(metric.Unit == Metric.LossUnit ? "" : metric.Unit)}".TrimEnd();
         return description with { Training = training };
-    }
-
-    /// <summary>Passes reports on at once; <see cref="Progress{T}"/> would pass them on later, from another thread.</summary>
-    private sealed class Relay(Action<int> action) : IProgress<int>
-    {
-        public void Report(int value) => action(value);
     }
 }
