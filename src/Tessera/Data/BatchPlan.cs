@@ -39,7 +39,7 @@ internal sealed class BatchPreparation(BatchPlan plan, PixelNormalization normal
     /// <summary>The views of a batch; may be called from several threads. The tensors belong to the dispose scope at hand.</summary>
     public PreparedBatch Prepare(Batch batch)
     {
-        var whole = resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true);
+        var whole = (resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true)).to(ScalarType.Float32); // once for all views
         Tensor? Here(Tensor? drawn) => drawn?.to(device, non_blocking: true);
         var views = plan.Views.Zip(batch.Views, (view, draw) => new View(
             normalization.Standardize(view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours)) ?? whole), draw.Mask?.To(device)));

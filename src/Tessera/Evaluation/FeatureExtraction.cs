@@ -41,11 +41,7 @@ public static class FeatureExtraction
         var plan = new Plan(options.Width, PartFor(options), device, Pool);
         return Run(plan, images, pictures, progress, cancellation);
 
-        Tensor Pool(Tensor pixels)
-        {
-            var tokens = encoder.call(normalization.Standardize(pixels)); // (b, [1 +] N, D)
-            return tokens.narrow(1, tokens.shape[1] - options.PatchCount, options.PatchCount).to(ScalarType.Float32).mean([1]); // (b, D)
-        }
+        Tensor Pool(Tensor pixels) => encoder.MeanToken(encoder.call(normalization.Standardize(pixels)), options.PatchCount); // (b, D)
     }
 
     /// <summary>The standardised pixels themselves: what an encoder has to be better than.</summary>
@@ -82,8 +78,7 @@ public static class FeatureExtraction
     /// <summary>How many pictures a worker encodes at once.</summary>
     internal static int PartFor(VisionTransformerOptions encoder)
     {
-        long tokens = encoder.PatchCount + (encoder.ClassToken ? 1 : 0);
-        var block = tokens * ((6 + 2 * encoder.MlpRatio) * (long)encoder.Width + encoder.Heads * tokens); // one at a time: nothing is kept
+        var block = BlockCost.OfEncoder(encoder).ValuesAtOnce(TransformerCost.Tokens(encoder));
         var picture = 3L * encoder.Channels * encoder.ImageHeight * encoder.ImageWidth;
         return (int)Math.Clamp(Budget / (sizeof(float) * (block + picture)), 1, LargestPart);
     }

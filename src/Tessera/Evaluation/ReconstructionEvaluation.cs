@@ -58,8 +58,8 @@ public static class ReconstructionEvaluation
         const long Budget = 256L << 20, LargestBatch = 256;
         const int Copies = 24; // of a picture in fp32 that restoring, pasting and comparing it three times hold at once
         var encoder = model.Encoder;
-        long tokens = encoder.PatchCount + (encoder.ClassToken ? 1 : 0), widest = Math.Max(encoder.Width, model.DecoderWidth);
-        var block = tokens * ((6 + 2 * encoder.MlpRatio) * widest + Math.Max(encoder.Heads, model.DecoderHeads) * tokens); // one at a time: nothing is kept
+        var widest = new BlockCost(Math.Max(encoder.Width, model.DecoderWidth), Math.Max(encoder.Heads, model.DecoderHeads), encoder.MlpRatio);
+        var block = widest.ValuesAtOnce(TransformerCost.Tokens(encoder));
         var picture = (long)Copies * encoder.Channels * encoder.ImageHeight * encoder.ImageWidth;
         return (int)Math.Clamp(Budget / (sizeof(float) * (block + picture)), 1, LargestBatch);
     }

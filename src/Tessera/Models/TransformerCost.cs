@@ -78,12 +78,7 @@ public static class TransformerCost
     /// <param name="options">The architecture.</param>
     /// <param name="visible">Patches that are not hidden, Nv.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="visible"/> is not from 1 to the number of patches.</exception>
-    public static long BytesKept(MaskedAutoencoderOptions options, int visible)
-    {
-        var (encoded, all) = Tokens(options, visible);
-        return sizeof(float) * (options.Encoder.Depth * BlockCost.OfEncoder(options.Encoder).ValuesKept(encoded)
-            + options.DecoderDepth * BlockCost.OfDecoder(options).ValuesKept(all));
-    }
+    public static long BytesKept(MaskedAutoencoderOptions options, int visible) => BytesKept(options, visible, new ViewCounts(1, 0, 0, Restores: true));
 
     /// <summary>About how many bytes a picture's views leave for the backward pass, in fp32.</summary>
     /// <inheritdoc cref="FlopOfViews"/>
@@ -133,7 +128,8 @@ public static class TransformerCost
         return (options.Placement == MaskPlacement.Encoder ? all : all - options.Encoder.PatchCount + visible, all);
     }
 
-    private static long Tokens(VisionTransformerOptions options) => options.PatchCount + (options.ClassToken ? 1 : 0);
+    /// <summary>Tokens of a whole picture.</summary>
+    internal static long Tokens(VisionTransformerOptions options) => options.PatchCount + (options.ClassToken ? 1 : 0);
 
     // With mask tokens before the encoder, encoder and decoder end in MLPs; in MAE's order each ends in a single layer.
     private static bool HasMlpHeads(MaskedAutoencoderOptions options) => options.Placement == MaskPlacement.Encoder;
@@ -208,6 +204,9 @@ internal readonly record struct BlockCost(long Width, long Heads, long MlpRatio)
         var attention = new MatrixShape(tokens, Width, tokens); // QKᵀ, of all heads together; AV costs as much
         return Qkv(tokens).Flop + 2 * attention.Flop + Projection(tokens).Flop + Fc1(tokens).Flop + Fc2(tokens).Flop;
     }
+
+    /// <summary>Values that a picture of so many tokens has in a block where nothing is kept for a backward pass.</summary>
+    public long ValuesAtOnce(long tokens) => tokens * ((6 + 2 * MlpRatio) * Width + Heads * tokens);
 
     /// <summary>Values that are kept for the backward pass, of a picture of so many tokens.</summary>
     // Per token and in its width: two inputs of norms and their outputs, queries, keys and values, queries scaled, what attention gives; the

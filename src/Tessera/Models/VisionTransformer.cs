@@ -90,6 +90,16 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         return norm.call(tokens).MoveToOuterDisposeScope();
     }
 
+    /// <summary>What stands for a picture: the mean of its patch tokens, without the class token.</summary>
+    /// <param name="encoded">(B, n, D), or (B, n + 1, D) with the class token first, as <see cref="Encode"/> gives them</param>
+    /// <param name="count">How many of its patches count, from the first on.</param>
+    /// <returns>(B, D), fp32 whatever the model computes in: what tells pictures apart is small beside what they share</returns>
+    public Tensor MeanToken(Tensor encoded, long count)
+    {
+        using var scope = NewDisposeScope();
+        return encoded.narrow(1, Options.ClassToken ? 1 : 0, count).mean([1], type: ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
     private Tensor PatchPositions() => Options.ClassToken ? pos_embed.narrow(1, 1, Options.PatchCount) : pos_embed.alias();
 
     internal static Tensor MakePositions(VisionTransformerOptions options)

@@ -18,9 +18,6 @@ public sealed class ReconstructionObjective(
     /// <inheritdoc/>
     public override nn.Module Model => model;
 
-    /// <summary>Draws what is hidden.</summary>
-    public MaskSampler Masks => masks;
-
     /// <inheritdoc/>
     public override BatchPlan Plan { get; } = new([new ViewPlan(augmentation, masks)]);
 

@@ -44,7 +44,6 @@ public sealed class ViewsObjective : Objective
         projector = new ProjectionHead(model.Options.Encoder.Width, seed);
         Model = restores ? model : new WithoutDecoder(model);
         Model.register_module(ProjectionHead.Name, projector);
-        Masks = masks;
         Plan = new BatchPlan([.. Enumerable.Repeat(new ViewPlan(augmentation, masks), options.Crops), .. Enumerable.Repeat(new ViewPlan(local, null), options.LocalCrops)]);
         var (rows, columns) = model.Options.Encoder.LocalGrid;
         Counts = new ViewCounts(options.Crops, options.LocalCrops, rows * columns, restores);
@@ -53,9 +52,6 @@ public sealed class ViewsObjective : Objective
 
     /// <inheritdoc/>
     public override nn.Module Model { get; }
-
-    /// <summary>Draws what is hidden.</summary>
-    public MaskSampler Masks { get; }
 
     /// <summary>The views of a picture.</summary>
     public ViewCounts Counts { get; }
@@ -87,8 +83,7 @@ public sealed class ViewsObjective : Objective
             var restored = model.Decode(encoded.narrow(0, 0, count), first.Mask, model.Options.LossOn);
             loss = model.Loss(restored, visible[0], Patches.Pick(first.Patches, first.Mask.Hidden)).MoveToOuterDisposeScope();
         }
-        var seen = encoded.narrow(1, model.Options.Encoder.ClassToken ? 1 : 0, masks.Visible.shape[1]);
-        var pooled = Pooled(seen, options.Crops);                                               // (b, G, D)
+        var pooled = Pooled(encoded, masks.Visible.shape[1], options.Crops);                    // (b, G, D)
         if (options.LocalCrops > 0) pooled = cat([pooled, Local([.. part.Views.Skip(options.Crops)])], dim: 1); // (b, V, D)
         return new ObjectivePart(loss, pooled.flatten(1).MoveToOuterDisposeScope());
     }
@@ -135,16 +130,16 @@ public sealed class ViewsObjective : Objective
         var patches = cat([.. views.Select(v => Patches.Cut(v.Pixels, model.Options.Encoder.PatchSize))]);  // (L·b, n, p·p·C)
         var (rows, columns) = model.Options.Encoder.LocalGrid;
         var tokens = model.Encoder.Embed(patches).Plus(model.Encoder.PositionsOver(rows, columns));
-        var encoded = model.Encoder.Encode(tokens);
-        return Pooled(encoded.narrow(1, encoded.shape[1] - patches.shape[1], patches.shape[1]), views.Count);
+        return Pooled(model.Encoder.Encode(tokens), patches.shape[1], views.Count);
     }
 
-    /// <param name="tokens">(V·b, n, D), view by view</param>
+    /// <param name="encoded">(V·b, [1 +] n, D), view by view</param>
+    /// <param name="count">How many patches of a view stand for it, from the first on.</param>
     /// <param name="views">V</param>
     /// <returns>(b, V, D), fp32: the mean token of each view</returns>
-    private static Tensor Pooled(Tensor tokens, int views)
+    private Tensor Pooled(Tensor encoded, long count, int views)
     {
-        var mean = tokens.mean([1], type: ScalarType.Float32); // what tells pictures apart is small beside what they share
+        var mean = model.Encoder.MeanToken(encoded, count); // (V·b, D)
         return mean.view(views, -1, mean.shape[1]).transpose(0, 1);
     }
 
