@@ -14,7 +14,7 @@ tessera pretrain --data shapes:2000 --device cuda --epochs 1 --batch-size 128 --
 echo "smoke: $?"; tail -3 "$OUT/smoke.log"
 for model in ${MODELS:-vit-tiny vit-small}; do for placement in ${PLACEMENTS:-decoder encoder}; do
   common="--model $model --placement $placement --batch-size ${BATCH_SIZE:-512} --device cuda" name=$model-$placement
-  tessera bench $common ${1:+--data "$1"} --json > "$OUT/tessera-$name.json" 2> "$OUT/tessera-$name.log" || tail -1 "$OUT/tessera-$name.log"
+  tessera bench --objective pixels $common ${1:+--data "$1"} --json > "$OUT/tessera-$name.json" 2> "$OUT/tessera-$name.log" || tail -1 "$OUT/tessera-$name.log"
   for v in "eager:" "fused:--fused" "compiled:--fused --compile" "bf16:--fused --bf16" "compiled-bf16:--fused --compile --bf16"; do
     peer="python3 bench/peers/peer.py $common ${v#*:} --seconds 2"
     $peer --step-only > "$OUT/peer-$name-step-${v%%:*}.json" 2> "$OUT/peer.log" || tail -1 "$OUT/peer.log"

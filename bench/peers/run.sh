@@ -36,7 +36,7 @@ for model in ${MODELS:-vit-tiny vit-small}; do
   for placement in ${PLACEMENTS:-decoder encoder}; do
     common=(--model "$model" --placement "$placement" --batch-size "$batch" --image-size "$size" --device "$device")
     # shellcheck disable=SC2086 # words of options are meant to be split
-    try "$out/tessera-$model-$placement.json" $TESSERA bench --data "$pictures" "${common[@]}" --json ${TESSERA_OPTIONS:-}
+    try "$out/tessera-$model-$placement.json" $TESSERA bench --objective pixels --data "$pictures" "${common[@]}" --json ${TESSERA_OPTIONS:-}
     for variant in $variants; do
       # shellcheck disable=SC2086
       try "$out/peer-$model-$placement-step-$variant.json" \

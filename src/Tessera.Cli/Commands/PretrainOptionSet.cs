@@ -118,9 +118,9 @@ internal sealed class PretrainOptionSet
         Add("--learning-rate", "RATE", "Base rate, scaled by effective batch / 256", "Training.LearningRate", o => o.Training.LearningRate, (o, v) => o with { Training = o.Training with { LearningRate = v } });
         AddWord("--schedule", "How the rate goes on after its warm-up; a run at a constant one has no end that must be known beforehand (see --finish)", "Training.Schedule",
             o => o.Training.Schedule, (o, v) => o with { Training = o.Training with { Schedule = v } });
-        Add("--warmup-epochs", "N", "Epochs of linear warm-up, fractions allowed", "Training.WarmupEpochs", o => o.Training.WarmupEpochs, (o, v) => o with { Training = o.Training with { WarmupEpochs = v } }, "a twentieth of the run");
+        Add("--warmup-epochs", "N", "Epochs of linear warm-up, fractions allowed", "Training.WarmupEpochs", o => o.Training.WarmupEpochs, (o, v) => o with { Training = o.Training with { WarmupEpochs = v } }, "a twentieth of the run, at a constant rate at most 1");
         Add("--weight-decay", "D", "AdamW's decoupled weight decay", "Training.WeightDecay", o => o.Training.WeightDecay, (o, v) => o with { Training = o.Training with { WeightDecay = v } });
-        Add("--clip", "NORM", "Largest norm of the gradient", "Training.Clip", o => o.Training.Clip, (o, v) => o with { Training = o.Training with { Clip = v } }, "not clipped");
+        Add("--clip", "NORM", "Largest norm of the gradient", "Training.Clip", o => o.Training.Clip, (o, v) => o with { Training = o.Training with { Clip = v } });
         Add("--average-decay", "D", "Keep an average of the weights, of which each step keeps this share, such as .99; it is what is evaluated and kept", "Training.AverageDecay",
             o => o.Training.AverageDecay, (o, v) => o with { Training = o.Training with { AverageDecay = v } }, "no average");
         Add("--seed", "N", "Everything random is a function of this", "Seed", o => o.Seed, (o, v) => o with { Seed = v });

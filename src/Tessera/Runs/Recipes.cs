@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Objectives;
 
 namespace Tessera.Runs;
 
@@ -12,6 +13,7 @@ public static class Recipes
         new PretrainOptions
         {
             Encoder = new() { Model = "vit-micro" },
+            Objective = new() { Teaching = Teaching.Pixels }, // in a minute of shapes, views teach nothing and cost the restorations 1.2 dB
             Augmentation = new() { SmallestCrop = 0.9 }, // a minute is too short to be bored by the same pictures
             Training = new()
             {
@@ -33,11 +35,21 @@ public static class Recipes
             "pixels alone, in the order of the MAE paper: for restoring pictures",
             new PretrainOptions
             {
-                Objective = new() { Placement = MaskPlacement.Decoder }, // about three times as fast
-                Training = new() { Epochs = 5 },
+                Objective = new() { Teaching = Teaching.Pixels, Placement = MaskPlacement.Decoder }, // about three times as fast
+                Training = new() { Epochs = 4 },
             },
-            "22 minutes for 100,000 pictures of Tiny-ImageNet, with bf16 instructions",
-            "on Tiny-ImageNet, with 40,000 labels: k-NN 6.3 %, linear 14.0 % (random weights: 4.2 % and 8.4 %); PSNR 14.85 dB on hidden patches"),
+            "8 minutes for 80,000 pictures of Tiny-ImageNet, with bf16 instructions",
+            "on Tiny-ImageNet, with 40,000 labels: k-NN 5.3 %, linear 13.7 % (random weights: 3.9 % and 9.2 %); PSNR 14.7 dB on hidden patches"),
+        new(
+            "views",
+            "pixels and views in one pass, in the order of the MAE paper: what teaches most in a given time",
+            new PretrainOptions
+            {
+                Objective = new() { Placement = MaskPlacement.Decoder },
+                Training = new() { Epochs = 2 },
+            },
+            "8 minutes for 90,000 pictures of Tiny-ImageNet, with bf16 instructions",
+            "on Tiny-ImageNet, with 40,000 labels: k-NN 12.1 %, linear 21.1 %; PSNR 14.1 dB on hidden patches; more epochs reach more"),
     ];
 
     /// <summary>The recipe of that name, or null.</summary>

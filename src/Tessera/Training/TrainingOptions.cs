@@ -21,7 +21,10 @@ public sealed record TrainingOptions
     /// <summary>How the rate goes on after its warm-up. Cosine: the best end for a length that is known beforehand.</summary>
     public ScheduleShape Schedule { get; init; } = ScheduleShape.Cosine;
 
-    /// <summary>Epochs of linear warm-up, fractions allowed; null: a twentieth of the run, MAE's share.</summary>
+    /// <summary>
+    /// Epochs of linear warm-up, fractions allowed; null: a twentieth of the run, MAE's share, and at a constant rate, where the run's length says nothing,
+    /// at most one.
+    /// </summary>
     public double? WarmupEpochs { get; init; }
 
     /// <summary>The step from which a run at a constant rate is finished with a falling one; null: none.</summary>
@@ -30,8 +33,8 @@ public sealed record TrainingOptions
     /// <summary>AdamW's decoupled weight decay.</summary>
     public double WeightDecay { get; init; } = new AdamWOptions().WeightDecay;
 
-    /// <summary>Largest norm of the gradient; null: not clipped, as in MAE.</summary>
-    public double? Clip { get; init; }
+    /// <summary>Largest norm of the gradient; null: not clipped, as in MAE. 3: what views were studied with (docs/results.md).</summary>
+    public double? Clip { get; init; } = 3;
 
     /// <summary>
     /// Decay a step of the averaged weights, which are then what is evaluated and kept; null: none are averaged. .99 to .999 suit runs of some
@@ -82,7 +85,7 @@ public sealed record TrainingOptions
 
     /// <summary>Epochs of warm-up, whether they were asked for or not.</summary>
     [JsonIgnore]
-    public double Warmup => WarmupEpochs ?? Epochs * 0.05;
+    public double Warmup => WarmupEpochs ?? (Schedule == ScheduleShape.Constant ? Math.Min(1, Epochs * 0.05) : Epochs * 0.05);
 
     /// <summary>The rate of every step.</summary>
     /// <param name="stepsPerEpoch">Optimiser steps an epoch.</param>

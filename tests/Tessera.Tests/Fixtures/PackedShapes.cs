@@ -1,4 +1,5 @@
 using Tessera.Imaging;
+using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Runtime;
 
@@ -22,6 +23,7 @@ public sealed class PackedShapes : IDisposable
     {
         Data = new() { Source = "shapes:64", ImageSize = "32" },
         Encoder = new() { Model = "vit-micro" },
+        Objective = new() { Teaching = Teaching.Pixels },
         Training = new() { BatchSize = 16, Epochs = 2, LogSteps = 1, Clip = 1, Precision = Precision.Fp32 },
     };
 

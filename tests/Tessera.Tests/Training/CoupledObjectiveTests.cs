@@ -151,7 +151,7 @@ public sealed class CoupledObjectiveTests(PackedShapes shapes) : IClassFixture<P
 
         public Trained(PackedShapes shapes, bool hasOwnLoss, int workers, int accumulate, long bytesKept, Precision precision = Precision.Fp32)
         {
-            options = new() { BatchSize = EffectiveBatch / accumulate, Accumulate = accumulate, Workers = workers, Device = "cpu", Precision = precision };
+            options = new() { BatchSize = EffectiveBatch / accumulate, Accumulate = accumulate, Workers = workers, Device = "cpu", Clip = null, Precision = precision };
             var crops = new Augmentation(new(), 32, 32, seed: 3);
             Objective = new Pairs(new BatchPlan([new ViewPlan(crops, null), new ViewPlan(crops, null)], Labels: true), hasOwnLoss, bytesKept);
             var pretraining = PackedShapes.Options;

@@ -33,6 +33,13 @@ public sealed class LearningRateScheduleTests
     public void Cools_Down_As_One_Less_The_Root_Of_What_Has_Passed(long step, double share) =>
         new LearningRateSchedule(Peak: 3, WarmupSteps: 50, TotalSteps: 200, ScheduleShape.Constant, CoolDownFrom: 100).At(step).ShouldBe(3 * share, 1e-12);
 
+    [Theory]
+    [InlineData(ScheduleShape.Cosine, 1000, 50)]
+    [InlineData(ScheduleShape.Constant, 1000, 1)] // its number of epochs is no length
+    [InlineData(ScheduleShape.Constant, 10, 0.5)]
+    public void Warms_Up_For_A_Twentieth_Of_A_Run_Whose_Length_Is_Known(ScheduleShape shape, int epochs, double warmup) =>
+        new TrainingOptions { Schedule = shape, Epochs = epochs }.Warmup.ShouldBe(warmup, 1e-12);
+
     [Fact]
     public void Starts_At_The_Peak_Without_Warm_Up() => new LearningRateSchedule(3, 0, 10).At(0).ShouldBe(3);
 
