@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Imaging;
 
 namespace Tessera.Embeddings;
 
@@ -18,8 +19,8 @@ public static class VectorFile
         var format = VectorFormat.Of(file);
         try
         {
-            if (format.Sidecar(set) is { } sidecar) Whole(SidecarOf(file), stream => JsonSerializer.Serialize(stream, sidecar, VectorSidecar.Json));
-            Whole(file, stream => format.Write(stream, set));
+            if (format.Sidecar(set) is { } sidecar) WholeFile.Write(SidecarOf(file), stream => JsonSerializer.Serialize(stream, sidecar, VectorSidecar.Json));
+            WholeFile.Write(file, stream => format.Write(stream, set));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -59,21 +60,6 @@ public static class VectorFile
         catch (JsonException e)
         {
             throw new VectorException($"{file} is not what Tessera writes beside vectors: {e.Message}", e);
-        }
-    }
-
-    /// <summary>Beside its place first, so that no reader meets half of one.</summary>
-    private static void Whole(string file, Action<Stream> write)
-    {
-        var beside = $"{file}.{Environment.ProcessId}.new";
-        try
-        {
-            using (var stream = File.Create(beside)) write(stream);
-            File.Move(beside, file, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(beside); // nothing, where it was moved
         }
     }
 }

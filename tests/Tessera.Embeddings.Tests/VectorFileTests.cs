@@ -27,7 +27,7 @@ public sealed class VectorFileTests : IDisposable
         read.Names.ShouldBe(set.Names);
         read.Classes.ShouldBe(set.Classes);
         read.Origin.ShouldBe(set.Origin);
-        Directory.GetFiles(folder).ShouldAllBe(file => !file.EndsWith(".new", StringComparison.Ordinal));
+        Directory.GetFiles(folder).ShouldAllBe(file => !file.EndsWith(".partial", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Embeddings;
 using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;
@@ -27,7 +28,7 @@ internal static partial class EvaluateCommand
         var device = CommonOptions.Device();
         var split = CommonOptions.Words("--split", "Which pictures are classified: held out for final figures, or for choices", MeasuredSplit.HeldOut);
         var limit = CommonOptions.Value<int?>("--limit", "N", $"A seeded, class-balanced subset of so many training pictures {use} [default: all]");
-        var noPack = NoPack();
+        var noPack = ModelPictures.NoPack();
         var precision = CommonOptions.Words(
             "--precision", "Number format of the encoder; bf16 is faster where the machine has its instructions, and moves figures by less than they are uncertain", Precision.Fp32);
         foreach (var option in new Option[] { model, data, split, noPack, limit, device, precision, cache }) command.Add(option);
@@ -39,7 +40,7 @@ internal static partial class EvaluateCommand
             using var signals = new InterruptSignals(terminal);
             using var loaded = ModelFile.LoadEncoder(parsed.GetValue(model)!, target, parsed.GetValue(precision));
             var (folder, measured) = (parsed.GetValue(cache)!, parsed.GetValue(split));
-            using var images = Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), folder, signals.Token);
+            using var images = ModelPictures.Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), folder, signals.Token);
             Warn(terminal, loaded.Description.Data, images, measured);
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
             var report = ProgressBar.While(terminal, title, progress => evaluate(new FeatureWork(

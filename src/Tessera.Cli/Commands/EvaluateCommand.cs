@@ -31,7 +31,7 @@ internal static partial class EvaluateCommand
         var split = CommonOptions.Words("--split", "Which pictures: held out for final figures, or for choices", MeasuredSplit.HeldOut);
         var limit = CommonOptions.Value<int?>("--limit", "N", "Restore so many of them [default: all]");
         var batch = CommonOptions.Value<int?>("--batch-size", "N", "Pictures a forward pass [default: what a quarter of a gigabyte holds]");
-        var noPack = NoPack();
+        var noPack = ModelPictures.NoPack();
         var masks = new MaskOptionSet();
         foreach (var option in new Option[] { model, data, split, noPack, limit, batch, device, cache }) command.Add(option);
         masks.AddTo(command);
@@ -44,7 +44,7 @@ internal static partial class EvaluateCommand
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var sampler = masks.Sampler(parsed, loaded);
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
-            using var images = Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), parsed.GetValue(cache)!, signals.Token);
+            using var images = ModelPictures.Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), parsed.GetValue(cache)!, signals.Token);
             var measured = parsed.GetValue(split);
             Warn(terminal, loaded.Description.Data, images, measured);
 
@@ -65,24 +65,6 @@ internal static partial class EvaluateCommand
             return ExitCode.Done;
         });
         return command;
-    }
-
-    private static Option<bool> NoPack() =>
-        new("--no-pack") { Description = "Decode pictures as they are needed, for a folder too large to pack [default: pack once]" };
-
-    /// <summary>Opens pictures at a model's size, split as its own were.</summary>
-    private static ImageSet Open(Terminal terminal, ModelDescription model, string source, bool noPack, string cache, CancellationToken cancellation)
-    {
-        var options = new DataOptions
-        {
-            Source = source,
-            Channels = model.Encoder.Channels,
-            ImageSize = $"{model.Encoder.ImageHeight}x{model.Encoder.ImageWidth}",
-            NoPack = noPack,
-        };
-        var images = ProgressBar.Open(terminal, progress => options.Open(MaskOptionSet.SplitSeed(model), cache, progress, cancellation), noPack ? "measuring" : "packing");
-        BrokenPictures.Tell(terminal, images.Broken);
-        return images;
     }
 
     /// <summary>Says where the figures may not mean what they seem to.</summary>

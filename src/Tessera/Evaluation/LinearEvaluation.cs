@@ -1,4 +1,5 @@
 using Tessera.Embeddings;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;

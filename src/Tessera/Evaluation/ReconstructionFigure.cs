@@ -11,8 +11,6 @@ namespace Tessera.Evaluation;
 /// <summary>Draws pictures as they were, masked, and restored, side by side.</summary>
 public static class ReconstructionFigure
 {
-    private const int WantedCellSide = 128; // small pictures are enlarged to about this many pixels
-
     /// <summary>Restores pictures of a set and draws the figure.</summary>
     /// <returns>A PNG.</returns>
     public static byte[] Draw(
@@ -44,8 +42,7 @@ public static class ReconstructionFigure
         for (var i = 0; i < pixels.shape[0]; i++)
             rows.Add(new GridRow([.. columns.Select(c => ToRgb(c[i]))], captions?[i]));
         var titles = new[] { "original", "masked", Restored(model), "raw output" };
-        var scale = Math.Max(1, WantedCellSide / (int)Math.Min(pixels.shape[2], pixels.shape[3]));
-        return ImageGrid.Encode(rows, titles, scale);
+        return ImageGrid.Encode(rows, titles, ImageGrid.ScaleFor(new ImageShape((int)pixels.shape[1], (int)pixels.shape[2], (int)pixels.shape[3])));
     }
 
     // A prediction of normalised pixels has no light and contrast of its own: the picture borrows the true patch's, and says so.

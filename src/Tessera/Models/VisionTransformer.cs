@@ -38,11 +38,17 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     /// <summary>Encodes whole pictures.</summary>
     /// <param name="images">(B, C, H, W), normalised as in training</param>
     /// <returns>(B, N, D), or (B, N + 1, D) with the class token first</returns>
-    public override Tensor forward(Tensor images)
+    public override Tensor forward(Tensor images) => AfterBlocks(images, Options.Depth);
+
+    /// <summary>Encodes whole pictures by the first blocks alone.</summary>
+    /// <param name="images">(B, C, H, W), normalised as in training</param>
+    /// <param name="count">How many blocks, from 1; of all, it is <see cref="forward"/>.</param>
+    /// <returns>(B, N, D), or (B, N + 1, D) with the class token first; normalised by the last layer's norm, as DINOv2 takes its intermediate layers</returns>
+    public Tensor AfterBlocks(Tensor images, int count)
     {
         using var scope = NewDisposeScope();
         var tokens = Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions()); // (B, N, D)
-        return Encode(tokens).MoveToOuterDisposeScope();
+        return Through(tokens, count).MoveToOuterDisposeScope();
     }
 
     /// <summary>Projects patches into the embedding space, without positions.</summary>
@@ -78,15 +84,19 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     /// <summary>Runs the blocks over tokens that have their positions already; a class token is put before them.</summary>
     /// <param name="tokens">(B, n, D)</param>
     /// <returns>(B, n, D), or (B, n + 1, D) with the class token first</returns>
-    public Tensor Encode(Tensor tokens)
+    public Tensor Encode(Tensor tokens) => Through(tokens, Options.Depth);
+
+    private Tensor Through(Tensor tokens, int count)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Options.Depth);
         using var scope = NewDisposeScope();
         if (cls_token is not null)
         {
             var first = cls_token.Plus(pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width);
             tokens = cat([first, tokens], dim: 1); // (B, n + 1, D)
         }
-        foreach (var block in blocks) tokens = block.call(tokens);
+        foreach (var block in blocks.Take(count)) tokens = block.call(tokens);
         return norm.call(tokens).MoveToOuterDisposeScope();
     }
 

@@ -1,4 +1,5 @@
 using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Tests.Fixtures;
