@@ -50,6 +50,7 @@ internal static class TesseraCommand
         root.Add(EvaluateCommand.Build(terminal));
         root.Add(EmbedCommand.Build(terminal));
         root.Add(SearchCommand.Build(terminal));
+        root.Add(CurateCommand.Build(terminal));
         root.Add(BenchCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
         root.Add(ModelsCommand.Build(terminal));
