@@ -51,10 +51,13 @@ internal static class TesseraCommand
         root.Add(EmbedCommand.Build(terminal));
         root.Add(SearchCommand.Build(terminal));
         root.Add(CurateCommand.Build(terminal));
+        root.Add(LookCommand.Build(terminal));
+        root.Add(MapCommand.Build(terminal));
         root.Add(BenchCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
         root.Add(ModelsCommand.Build(terminal));
         root.Add(DataCommand.Build(terminal));
+        root.Add(EnvCommand.Build(terminal));
         Verb.ShowExamples(root, ["tessera pretrain --data pictures/", "tessera pretrain --help"], terminal.Width);
         return root;
     }

@@ -68,6 +68,30 @@ public sealed class EmbedTests(TrainedRun run) : IDisposable
         found[0].GetProperty("similarity").GetDouble().ShouldBeGreaterThanOrEqualTo(found[1].GetProperty("similarity").GetDouble());
     }
 
+    [Theory]
+    [InlineData("tsne")]
+    [InlineData("components")]
+    public void Map_Lays_Out_Every_Picture(string layout)
+    {
+        var outcome = CommandLine.Run(["map", .. Source, "--limit", "30", "--layout", layout, "-o", folder["map.png"], "--json"]).ShouldBeDone();
+
+        JsonDocument.Parse(outcome.OutputLines.ShouldHaveSingleItem()).RootElement.GetProperty("places").GetArrayLength().ShouldBe(30);
+        using var map = SKBitmap.Decode(folder["map.png"]);
+        map.Width.ShouldBe(1600);
+        CommandLine.Run(["map", .. Source, "--limit", "1"]).ShouldFail(2, "There are 1 pictures: a map takes two or more.");
+    }
+
+    [Fact]
+    public void Look_Draws_A_Row_A_Picture()
+    {
+        File.WriteAllBytes(folder["q.png"], Pictures.Encode(30, 20, SKColorType.Rgba8888, SKEncodedImageFormat.Png));
+        CommandLine.Run("look", "--model", run.Folder, folder["q.png"], folder["q.png"], "-o", folder["look.png"]).ShouldBeDone().Output.ShouldBe($"2 looked at: {folder["look.png"]}\n");
+
+        using var look = SKBitmap.Decode(folder["look.png"]);
+        (look.Width > 3 * 128, look.Height > 2 * 128).ShouldBe((true, true));
+        CommandLine.Run("look", "--model", run.Folder, folder["q.png"], "-o", folder["q.png"]).ShouldFail(2, $"--out names {folder["q.png"]}, which is one of the pictures: choose another.");
+    }
+
     [Fact]
     public void Says_What_Is_Missing_Or_Does_Not_Go_Together()
     {

@@ -14,13 +14,18 @@ internal sealed class EmbeddingOptionSet
     private readonly Option<string> model = CommonOptions.Model(), data = CommonOptions.Data(), cache = CommonOptions.Cache(), device = CommonOptions.Device();
     private readonly Option<bool> noPack = ModelPictures.NoPack();
     private readonly Option<SourcePart> part = CommonOptions.Words("--split", "Which pictures of the source", SourcePart.All);
-    private readonly Option<int?> limit = CommonOptions.Value<int?>("--limit", "N", "A seeded subset of so many of them [default: all]");
+    private readonly Option<int?> limit;
     private readonly Option<int?> layer = CommonOptions.Value<int?>("--layer", "N", "Take the tokens after so many blocks [default: after the last]");
     private readonly Option<Pooling> pool = CommonOptions.Words("--pool", "What a vector is: the mean of the patch tokens, the class token, both, or all patch tokens", Pooling.Mean);
     private readonly Option<Precision> precision = CommonOptions.Words("--precision", "Number format of the encoder", Precision.Fp32);
 
     /// <param name="isDataRequired">False where vectors may come from a file instead.</param>
-    public EmbeddingOptionSet(bool isDataRequired = true) => data.Required = isDataRequired;
+    /// <param name="limitWords">What is taken without a limit.</param>
+    public EmbeddingOptionSet(bool isDataRequired = true, string limitWords = "default: all")
+    {
+        data.Required = isDataRequired;
+        limit = CommonOptions.Value<int?>("--limit", "N", $"A seeded subset of so many of them [{limitWords}]");
+    }
 
     public void AddTo(Command command)
     {
@@ -40,13 +45,13 @@ internal sealed class EmbeddingOptionSet
     }
 
     /// <summary>The pictures of the source, and which of them are meant.</summary>
-    public (ImageSet Images, int[] Pictures) Open(Terminal terminal, ParseResult parsed, PictureEncoder encoder, CancellationToken cancellation)
+    public (ImageSet Images, int[] Pictures) Open(Terminal terminal, ParseResult parsed, PictureEncoder encoder, CancellationToken cancellation, int? standardLimit = null)
     {
         var images = ModelPictures.Open(terminal, encoder.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), parsed.GetValue(cache)!, cancellation);
         try
         {
             var seed = MaskOptionSet.SplitSeed(encoder.Description);
-            return (images, BatchLoader.Subset(DataSplit.PicturesOf(images, parsed.GetValue(part), seed), parsed.GetValue(limit), seed));
+            return (images, BatchLoader.Subset(DataSplit.PicturesOf(images, parsed.GetValue(part), seed), parsed.GetValue(limit) ?? standardLimit, seed));
         }
         catch
         {

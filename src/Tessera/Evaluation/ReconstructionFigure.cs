@@ -50,7 +50,7 @@ public static class ReconstructionFigure
         model.Options.Target == ReconstructionTarget.NormalizedPixels ? "restored (true patch mean)" : "restored";
 
     /// <param name="picture">(C, H, W), 0 to 1</param>
-    private static RgbImage ToRgb(Tensor picture)
+    internal static RgbImage ToRgb(Tensor picture)
     {
         var (channels, height, width) = (picture.shape[0], picture.shape[1], picture.shape[2]);
         var rgb = channels == 3 ? picture : picture.expand(3, height, width);
