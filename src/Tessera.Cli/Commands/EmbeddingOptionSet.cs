@@ -41,7 +41,7 @@ internal sealed class EmbeddingOptionSet
         if (parsed.GetValue(limit) < 1) throw new UsageException("--limit must be at least 1.");
         if (parsed.GetValue(layer) < 1) throw new UsageException("--layer must be at least 1.");
         CommonOptions.Prepared(parsed.GetValue(device)!);
-        return PictureEncoder.Load(parsed.GetValue(model)!, new FeatureKind(parsed.GetValue(pool), parsed.GetValue(layer)), parsed.GetValue(device)!, parsed.GetValue(precision));
+        return PictureEncoder.Load(parsed.GetValue(model)!, new FeatureKind(parsed.GetValue(pool), parsed.GetValue(layer) is { } number ? [number] : []), parsed.GetValue(device)!, parsed.GetValue(precision));
     }
 
     /// <summary>The pictures of the source, and which of them are meant.</summary>

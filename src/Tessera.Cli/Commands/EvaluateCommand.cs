@@ -3,6 +3,7 @@ using Tessera.Cli.Console;
 using Tessera.Data;
 using Tessera.Evaluation;
 using Tessera.Imaging;
+using Tessera.Masking;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
@@ -16,6 +17,7 @@ internal static partial class EvaluateCommand
         command.Add(Reconstruction(terminal));
         command.Add(Knn(terminal));
         command.Add(Linear(terminal));
+        command.Add(All(terminal));
         return command;
     }
 
@@ -52,19 +54,24 @@ internal static partial class EvaluateCommand
             var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
                 loaded.Model, loaded.Description.Normalization, images, pictures, sampler, target, parsed.GetValue(batch),
                 new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
-            terminal.Say($"{report.Pictures} {ReportText.Word(measured)} pictures of {images.SourceLocation}, {sampler.HiddenCount} of {sampler.PatchCount} patches hidden");
-            terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
-            (string, ReconstructionQuality)[] lines =
-            [
-                ("restored", report.Model), ("inverse-distance weighting", report.InverseDistance), ("mean of visible pixels", report.VisibleMean),
-            ];
-            foreach (var (name, quality) in lines)
-                terminal.Say(FormattableString.Invariant($"  {name,-28} {quality.Psnr,9:f2} {quality.Ssim,7:f3}"));
-            if (report.UsesTrueStatistics) terminal.Say(ReportText.TrueStatistics);
+            Show(terminal, report, measured, images, sampler);
             terminal.Result(report);
             return ExitCode.Done;
         });
         return command;
+    }
+
+    private static void Show(Terminal terminal, ReconstructionReport report, MeasuredSplit split, ImageSet images, MaskSampler sampler)
+    {
+        terminal.Say($"{report.Pictures} {ReportText.Word(split)} pictures of {images.SourceLocation}, {sampler.HiddenCount} of {sampler.PatchCount} patches hidden");
+        terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
+        (string, ReconstructionQuality)[] lines =
+        [
+            ("restored", report.Model), ("inverse-distance weighting", report.InverseDistance), ("mean of visible pixels", report.VisibleMean),
+        ];
+        foreach (var (name, quality) in lines)
+            terminal.Say(FormattableString.Invariant($"  {name,-28} {quality.Psnr,9:f2} {quality.Ssim,7:f3}"));
+        if (report.UsesTrueStatistics) terminal.Say(ReportText.TrueStatistics);
     }
 
     /// <summary>Says where the figures may not mean what they seem to.</summary>

@@ -6,18 +6,33 @@ using static TorchSharp.torch;
 namespace Tessera.Features;
 
 /// <summary>What of an encoder's output a picture's vector is.</summary>
-/// <param name="Pooling">How its tokens become one vector.</param>
-/// <param name="Layer">After how many blocks, from 1; null: after the last. All are normalised by the encoder's last norm.</param>
-public sealed record FeatureKind(Pooling Pooling = Pooling.Mean, int? Layer = null)
+public sealed class FeatureKind
 {
+    private readonly int[] layers;
+
+    /// <param name="pooling">How tokens become one vector.</param>
+    /// <param name="layers">After how many blocks, from 1, each normalised by the encoder's last norm; several stand side by side in the vector. None: after the last.</param>
+    public FeatureKind(Pooling pooling = Pooling.Mean, params IReadOnlyList<int> layers)
+    {
+        ArgumentNullException.ThrowIfNull(layers);
+        (Pooling, this.layers) = (pooling, [.. layers]);
+    }
+
     /// <summary>The mean of the last layer's patch tokens, by which models are compared.</summary>
     public static FeatureKind Standard { get; } = new();
+
+    /// <summary>How tokens become one vector.</summary>
+    public Pooling Pooling { get; }
+
+    /// <summary>After how many blocks; empty: after the last.</summary>
+    public IReadOnlyList<int> Layers => layers;
 
     /// <summary>D: the values of a vector.</summary>
     public int Width(VisionTransformerOptions encoder)
     {
         ArgumentNullException.ThrowIfNull(encoder);
-        return Pooling switch { Pooling.Both => 2 * encoder.Width, Pooling.Patches => encoder.PatchCount * encoder.Width, _ => encoder.Width };
+        var ofLayer = Pooling switch { Pooling.Both => 2 * encoder.Width, Pooling.Patches => encoder.PatchCount * encoder.Width, _ => encoder.Width };
+        return Math.Max(1, layers.Length) * ofLayer;
     }
 
     /// <summary>Refuses what an encoder does not have.</summary>
@@ -27,7 +42,7 @@ public sealed record FeatureKind(Pooling Pooling = Pooling.Mean, int? Layer = nu
         ArgumentNullException.ThrowIfNull(encoder);
         var faults = new List<string>();
         if (Pooling is Pooling.Class or Pooling.Both && !encoder.ClassToken) faults.Add("the model has no class token: pool by the mean, or take the patches");
-        if (Layer is { } layer && (layer < 1 || layer > encoder.Depth)) faults.Add($"the layer is {layer}, and the model has the layers 1 to {encoder.Depth}");
+        faults.AddRange(layers.Where(layer => layer < 1 || layer > encoder.Depth).Select(layer => $"the layer is {layer}, and the model has the layers 1 to {encoder.Depth}"));
         if (faults.Count > 0) throw new OptionsException(faults);
     }
 
@@ -38,33 +53,37 @@ public sealed record FeatureKind(Pooling Pooling = Pooling.Mean, int? Layer = nu
     internal Tensor Of(VisionTransformer encoder, Tensor images)
     {
         using var scope = NewDisposeScope();
-        var tokens = encoder.AfterBlocks(images, Layer ?? encoder.Options.Depth);
+        var tokens = encoder.AfterBlocks(images, layers.Length > 0 ? layers : [encoder.Options.Depth]);
+        var vectors = tokens.Select(layer => Pooled(encoder, layer)).ToList();
+        return (vectors.Count == 1 ? vectors[0] : cat(vectors, dim: 1)).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Pooled(VisionTransformer encoder, Tensor tokens)
+    {
         var count = encoder.Options.PatchCount;
-        var vectors = Pooling switch
+        return Pooling switch
         {
             Pooling.Mean => encoder.MeanToken(tokens, count),
             Pooling.Class => First(),
             Pooling.Both => cat([First(), encoder.MeanToken(tokens, count)], dim: 1),
-            Pooling.Patches => tokens.narrow(1, encoder.Options.ClassToken ? 1 : 0, count).flatten(1).to(ScalarType.Float32), // (B, N·D)
-            _ => throw new ArgumentOutOfRangeException(nameof(encoder), Pooling, "There is no such pooling."),
+            _ => tokens.narrow(1, encoder.Options.ClassToken ? 1 : 0, count).flatten(1).to(ScalarType.Float32), // (B, N·D)
         };
-        return vectors.MoveToOuterDisposeScope();
 
         Tensor First() => tokens.select(1, 0).to(ScalarType.Float32); // (B, D)
     }
 
     /// <summary>In words, by which vectors are known: <c>mean of the last layer's patch tokens</c>.</summary>
-    public override string ToString()
+    public override string ToString() => Pooling switch
     {
-        var layer = Layer is { } number ? string.Create(CultureInfo.InvariantCulture, $"layer {number}") : "the last layer";
-        return Pooling switch
-        {
-            Pooling.Mean => $"mean of {layer}'s patch tokens",
-            Pooling.Class => $"class token of {layer}",
-            Pooling.Both => $"class token of {layer}, and mean of its patch tokens",
-            _ => $"patch tokens of {layer}",
-        };
-    }
+        Pooling.Mean => $"mean of {Where}'s patch tokens",
+        Pooling.Class => $"class token of {Where}",
+        Pooling.Both => $"class token of {Where}, and mean of its patch tokens",
+        _ => $"patch tokens of {Where}",
+    };
+
+    /// <summary>The layers in words.</summary>
+    internal string Where => layers.Length == 0 ? "the last layer"
+        : $"{(layers.Length == 1 ? "layer" : "layers")} {string.Join(" and ", layers.Select(layer => layer.ToString(CultureInfo.InvariantCulture)))}";
 }
 
 /// <summary>How tokens become one vector.</summary>

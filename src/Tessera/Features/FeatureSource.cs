@@ -32,7 +32,7 @@ public sealed class FeatureSource
     /// <param name="device">Where it is.</param>
     /// <param name="kind">What of its output; null: <see cref="FeatureKind.Standard"/>.</param>
     public static FeatureSource OfModel(PretrainedEncoder model, Device device, FeatureKind? kind = null) => new(
-        "encoder", $"{Words(kind)}, model {HashOf(model.File)} on {device.type} in {TypeOf(model.Encoder)}",
+        "encoder" + Suffix(kind), $"{Words(kind)}, model {HashOf(model.File)} on {device.type} in {TypeOf(model.Encoder)}",
         (images, pictures, progress, cancellation) =>
             FeatureExtraction.OfEncoder(model.Encoder, model.Normalization, images, pictures, device, kind, progress, cancellation));
 
@@ -45,7 +45,7 @@ public sealed class FeatureSource
     /// <param name="kind">What of its output; null: <see cref="FeatureKind.Standard"/>.</param>
     public static FeatureSource OfRandomWeights(
         VisionTransformerOptions encoder, PixelNormalization normalization, ulong seed, Device device, ScalarType type = ScalarType.Float32, FeatureKind? kind = null) => new(
-        "same encoder, random weights",
+        "same encoder, random weights" + Suffix(kind),
         string.Create(CultureInfo.InvariantCulture, $"{Words(kind)}, random {seed} {JsonSerializer.Serialize(encoder, OneLine)} {JsonSerializer.Serialize(normalization, OneLine)} on {device.type} in {type}"),
         (images, pictures, progress, cancellation) =>
         {
@@ -83,6 +83,8 @@ public sealed class FeatureSource
         hash.Append(stream);
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
+
+    private static string Suffix(FeatureKind? kind) => kind is null || kind == FeatureKind.Standard ? "" : $", {kind.Where}{(kind.Pooling == Pooling.Mean ? "" : $", {kind.Pooling.ToString().ToLowerInvariant()}")}";
 
     private static string Words(FeatureKind? kind) => (kind ?? FeatureKind.Standard).ToString();
 }

@@ -38,17 +38,37 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     /// <summary>Encodes whole pictures.</summary>
     /// <param name="images">(B, C, H, W), normalised as in training</param>
     /// <returns>(B, N, D), or (B, N + 1, D) with the class token first</returns>
-    public override Tensor forward(Tensor images) => AfterBlocks(images, Options.Depth);
-
-    /// <summary>Encodes whole pictures by the first blocks alone.</summary>
-    /// <param name="images">(B, C, H, W), normalised as in training</param>
-    /// <param name="count">How many blocks, from 1; of all, it is <see cref="forward"/>.</param>
-    /// <returns>(B, N, D), or (B, N + 1, D) with the class token first; normalised by the last layer's norm, as DINOv2 takes its intermediate layers</returns>
-    public Tensor AfterBlocks(Tensor images, int count)
+    public override Tensor forward(Tensor images)
     {
         using var scope = NewDisposeScope();
         var tokens = Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions()); // (B, N, D)
-        return Through(tokens, count).MoveToOuterDisposeScope();
+        return Encode(tokens).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Encodes whole pictures by the first blocks alone, for several numbers of them in one pass.</summary>
+    /// <param name="images">(B, C, H, W), normalised as in training</param>
+    /// <param name="counts">How many blocks, from 1; of all, it is <see cref="forward"/>.</param>
+    /// <returns>
+    /// For each count (B, N, D), or (B, N + 1, D) with the class token first; normalised by the last layer's norm, as DINOv2 takes its intermediate layers.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">There are fewer blocks.</exception>
+    public IReadOnlyList<Tensor> AfterBlocks(Tensor images, params IReadOnlyList<int> counts)
+    {
+        ArgumentNullException.ThrowIfNull(counts);
+        foreach (var count in counts)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(count, 1, nameof(counts));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Options.Depth, nameof(counts));
+        }
+        using var scope = NewDisposeScope();
+        var tokens = WithClassToken(Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions())); // (B, n, D)
+        var taken = new Dictionary<int, Tensor>();
+        for (var made = 1; made <= counts.Max(); made++)
+        {
+            tokens = blocks[made - 1].call(tokens);
+            if (counts.Contains(made)) taken[made] = norm.call(tokens).MoveToOuterDisposeScope();
+        }
+        return [.. counts.Select(count => taken[count])];
     }
 
     /// <summary>What the last block looks at.</summary>
@@ -100,15 +120,11 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     /// <summary>Runs the blocks over tokens that have their positions already; a class token is put before them.</summary>
     /// <param name="tokens">(B, n, D)</param>
     /// <returns>(B, n, D), or (B, n + 1, D) with the class token first</returns>
-    public Tensor Encode(Tensor tokens) => Through(tokens, Options.Depth);
-
-    private Tensor Through(Tensor tokens, int count)
+    public Tensor Encode(Tensor tokens)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Options.Depth);
         using var scope = NewDisposeScope();
         tokens = WithClassToken(tokens);
-        foreach (var block in blocks.Take(count)) tokens = block.call(tokens);
+        foreach (var block in blocks) tokens = block.call(tokens);
         return norm.call(tokens).MoveToOuterDisposeScope();
     }
 

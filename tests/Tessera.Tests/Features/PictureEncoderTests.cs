@@ -63,14 +63,14 @@ public sealed class PictureEncoderTests(PackedShapes shapes) : IClassFixture<Pac
     public void A_Vector_Is_What_Was_Asked_For(Pooling pooling, int? layer, int width)
     {
         var (_, planar) = Picture(2);
-        using var encoder = PictureEncoder.Load(Model(classToken: true), new FeatureKind(pooling, layer));
+        using var encoder = PictureEncoder.Load(Model(classToken: true), layer is { } number ? new FeatureKind(pooling, number) : new FeatureKind(pooling));
         encoder.Width.ShouldBe(width);
 
         var vector = encoder.EmbedPixels(planar);
 
         using var scope = NewDisposeScope();
         using var plain = ModelFile.LoadEncoder(folder.File("model.safetensors"));
-        var tokens = plain.Encoder.AfterBlocks(plain.Normalization.Standardize(tensor(planar, [1, 3, Side, Side])), layer ?? 2)[0]; // (17, 16)
+        var tokens = plain.Encoder.AfterBlocks(plain.Normalization.Standardize(tensor(planar, [1, 3, Side, Side])), layer ?? 2)[0][0]; // (17, 16)
         var (first, patches) = (tokens[0].Floats(), tokens.narrow(0, 1, 16));
         float[] expected = pooling switch
         {
@@ -80,8 +80,23 @@ public sealed class PictureEncoderTests(PackedShapes shapes) : IClassFixture<Pac
             _ => patches.mean([0L]).Floats(),
         };
         Near(vector, expected);
-        Near(plain.Encoder.AfterBlocks(plain.Normalization.Standardize(tensor(planar, [1, 3, Side, Side])), 2)[0].Floats(),
+        Near(plain.Encoder.AfterBlocks(plain.Normalization.Standardize(tensor(planar, [1, 3, Side, Side])), 2)[0][0].Floats(),
             plain.Encoder.call(plain.Normalization.Standardize(tensor(planar, [1, 3, Side, Side])))[0].Floats());
+    }
+
+    [Fact]
+    public void Several_Layers_Stand_Side_By_Side()
+    {
+        var (_, planar) = Picture(2);
+        var model = Model();
+        float[] Of(params int[] layers)
+        {
+            using var encoder = PictureEncoder.Load(model, new FeatureKind(Pooling.Mean, layers));
+            encoder.Width.ShouldBe(16 * layers.Length);
+            return encoder.EmbedPixels(planar);
+        }
+
+        Of(2, 1).ShouldBe([.. Of(2), .. Of(1)]);
     }
 
     [Fact]
