@@ -53,6 +53,7 @@ internal static class TesseraCommand
         root.Add(CurateCommand.Build(terminal));
         root.Add(LookCommand.Build(terminal));
         root.Add(MapCommand.Build(terminal));
+        root.Add(ReportCommand.Build(terminal));
         root.Add(BenchCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
         root.Add(ModelsCommand.Build(terminal));

@@ -81,7 +81,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         }
         Stop("killed", process => process.Kill()).Code.ShouldBe(137);
         ShouldEndAs("whole", "killed");
-        whole.OutputLines.Length.ShouldBe(4);
+        whole.OutputLines.Length.ShouldBe(5);
     }
 
     [Fact]

@@ -62,6 +62,21 @@ public static class ImageGrid
         });
     }
 
+    /// <summary>Where a picture stands in a grid whose pictures are all of one size, without captions.</summary>
+    /// <param name="columnTitles">The grid's.</param>
+    /// <param name="size">Of a picture, before it is magnified.</param>
+    /// <param name="scale">The grid's.</param>
+    /// <param name="row">From 0.</param>
+    /// <param name="column">From 0.</param>
+    internal static SKRectI PlaceOf(IReadOnlyList<string> columnTitles, (int Width, int Height) size, int scale, int row, int column)
+    {
+        using var titleFont = new FigureText(TitleSize);
+        var (width, height) = (scale * size.Width, scale * size.Height);
+        var lines = columnTitles.Select(title => titleFont.Wrap(title, width).Count).DefaultIfEmpty(0).Max();
+        var top = Margin + (lines == 0 ? 0 : titleFont.LineHeight * lines + Gutter) + row * (height + Gutter);
+        return SKRectI.Create(Margin + column * (width + Gutter), top, width, height);
+    }
+
     private static void Check(IReadOnlyList<GridRow> rows, IReadOnlyList<string> columnTitles, int scale)
     {
         if (rows.Count == 0 || rows.All(row => row.Cells.Count == 0))

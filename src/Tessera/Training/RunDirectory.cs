@@ -13,7 +13,10 @@ namespace Tessera.Training;
 public sealed class RunDirectory : IDisposable
 {
     private const int KeptCheckpoints = 2; // the newest, and one more should a disk damage it
-    private const string OptionsName = "options.json", MetricsName = "metrics.jsonl", LockName = "run.lock", VersionName = "version";
+    /// <summary>The name of the metrics within a run's folder.</summary>
+    internal const string MetricsName = "metrics.jsonl";
+
+    private const string OptionsName = "options.json", LockName = "run.lock", VersionName = "version";
 
     private readonly FileStream processLock;
     private readonly bool isNew;
