@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using Tessera.Runtime;
 using static TorchSharp.torch;
@@ -9,17 +8,7 @@ namespace Tessera.Benchmarking;
 internal static class SystemFacts
 {
     public static SystemReport Of(Device device) => new(
-        Processor(), Environment.ProcessorCount, get_num_threads(), CudaDriver.Name(device) ?? device.ToString(),
+        EnvironmentReport.ProcessorName, Environment.ProcessorCount, get_num_threads(), CudaDriver.Name(device) ?? device.ToString(),
         RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription,
-        typeof(SystemFacts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "");
-
-    private static string Processor()
-    {
-        const string file = "/proc/cpuinfo";
-        var line = OperatingSystem.IsLinux() && File.Exists(file)
-            ? File.ReadLines(file).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
-        return line?[(line.IndexOf(':') + 1)..].Trim()
-            ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") // Windows
-            ?? RuntimeInformation.ProcessArchitecture.ToString();
-    }
+        EnvironmentReport.Version);
 }

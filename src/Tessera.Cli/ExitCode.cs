@@ -1,5 +1,6 @@
 using Tessera.Cli.Commands;
 using Tessera.Cli.Console;
+using Tessera.Embeddings;
 using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Training;
@@ -41,7 +42,7 @@ internal static class ExitCode
     {
         var message = error.Message.Split('\n')[0].Trim();
         var expected = error is UsageException or OptionsException or ComputeDeviceException or LibTorchException or RunDirectoryException
-            or TrainingDivergedException or ModelFileException or ImagingException or IOException or UnauthorizedAccessException;
+            or TrainingDivergedException or ModelFileException or VectorException or ImagingException or IOException or UnauthorizedAccessException;
         return expected ? message : $"{error.GetType().Name}: {message} (--verbose shows where)";
     }
 }

@@ -48,10 +48,17 @@ internal static class TesseraCommand
         root.Add(PretrainCommand.Build(terminal));
         root.Add(ReconstructCommand.Build(terminal));
         root.Add(EvaluateCommand.Build(terminal));
+        root.Add(EmbedCommand.Build(terminal));
+        root.Add(SearchCommand.Build(terminal));
+        root.Add(CurateCommand.Build(terminal));
+        root.Add(LookCommand.Build(terminal));
+        root.Add(MapCommand.Build(terminal));
+        root.Add(ReportCommand.Build(terminal));
         root.Add(BenchCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
         root.Add(ModelsCommand.Build(terminal));
         root.Add(DataCommand.Build(terminal));
+        root.Add(EnvCommand.Build(terminal));
         Verb.ShowExamples(root, ["tessera pretrain --data pictures/", "tessera pretrain --help"], terminal.Width);
         return root;
     }
@@ -71,10 +78,24 @@ internal static class TesseraCommand
     {
         var verbs = string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name));
         var faults = verbs.Length == 0 ? parsed.Errors.Select(e => e.Message)
-            : parsed.UnmatchedTokens is [var word, ..] ? [$"There is no '{word}': choose {verbs}."]
+            : parsed.UnmatchedTokens is [var word, ..] ? [Ours(parsed.CommandResult.Command, word) is { } ours ? $"There is no '{word}': here it is {ours}." : $"There is no '{word}': choose {verbs}."]
             : [$"Say what to do: {verbs}."];
         return string.Join(' ', faults.SelectMany(f => f.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
     }
+
+    /// <summary>What a verb of other tools, typed by habit, is called here; null: it is none that is known.</summary>
+    private static string? Ours(Command command, string word) => command is not RootCommand ? null : word.ToLowerInvariant() switch
+    {
+        "train" or "fit" => "pretrain",
+        "predict" or "restore" or "inpaint" => "reconstruct",
+        "val" or "validate" or "eval" or "test" => "evaluate",
+        "extract" or "features" or "encode" or "vectors" => "embed",
+        "find" or "query" or "retrieve" or "similar" => "search",
+        "benchmark" or "profile" => "bench",
+        "summary" or "describe" or "inspect" => "info, or data inspect for pictures",
+        "download" or "fetch" => "data fetch",
+        _ => null,
+    };
 
     private static bool IsOn(ParseResult parsed, Option<bool> option) => parsed.GetResult(option) is { Implicit: false };
 

@@ -1,9 +1,12 @@
+using System.IO.Hashing;
+
 namespace Tessera.Imaging;
 
 /// <summary>Looks at every picture of a source without keeping any.</summary>
 public static class DataSetInspection
 {
     private const int ProgressStep = 256;
+    private static readonly ImageShape Compared = new(3, 64, 64); // duplicates are those that are one at this size, whatever they were encoded as
 
     /// <summary>Decodes every picture on all cores and counts what there is.</summary>
     /// <param name="source">The source.</param>
@@ -15,11 +18,17 @@ public static class DataSetInspection
         ArgumentNullException.ThrowIfNull(source);
         var facts = new ImageFacts?[source.Entries.Count];
         var broken = new BrokenImage?[facts.Length];
+        var hashes = new UInt128[facts.Length];
         var gate = new Lock();
         var (done, brokenCount) = (0, 0);
-        Parallel.For(0, facts.Length, new ParallelOptions { CancellationToken = cancellation }, index =>
+        Parallel.For(0, facts.Length, new ParallelOptions { CancellationToken = cancellation }, () => new byte[Compared.Pixels], (index, _, pixels) =>
         {
-            try { facts[index] = source.Examine(index); }
+            try
+            {
+                facts[index] = source.Examine(index);
+                source.Read(index, Compared, pixels);
+                hashes[index] = XxHash128.HashToUInt128(pixels);
+            }
             catch (BrokenImageException error) { broken[index] = error.ToBrokenImage(); }
             lock (gate)
             {
@@ -27,11 +36,14 @@ public static class DataSetInspection
                 if (++done % ProgressStep == 0 || done == facts.Length)
                     progress?.Report(new PackProgress(done, facts.Length, brokenCount));
             }
-        });
-        return Report(source, facts, [.. broken.OfType<BrokenImage>()]);
+            return pixels;
+        }, _ => { });
+        int[] sound = [.. Enumerable.Range(0, facts.Length).Where(index => broken[index] is null)];
+        var duplicates = PixelDuplicates.Groups([.. sound.Select(index => hashes[index])], i => sound[i]);
+        return Report(source, facts, [.. broken.OfType<BrokenImage>()], duplicates);
     }
 
-    private static InspectionReport Report(ImageSource source, ImageFacts?[] facts, BrokenImage[] broken)
+    private static InspectionReport Report(ImageSource source, ImageFacts?[] facts, BrokenImage[] broken, IReadOnlyList<IReadOnlyList<int>> duplicates)
     {
         var sound = source.Entries.Zip(facts)
             .Where(pair => pair.Second is not null)
@@ -55,7 +67,11 @@ public static class DataSetInspection
             Channels = Counts(sound.Select(picture => picture.Facts.Channels)),
             Formats = Counts(sound.Select(picture => picture.Facts.Format)),
             Broken = broken,
+            Duplicates = [.. duplicates.Select(Names)],
+            Leaks = [.. duplicates.Where(group => group.Select(index => source.Entries[index].IsTest).Distinct().Count() == 2).Select(Names)],
         };
+
+        IReadOnlyList<string> Names(IReadOnlyList<int> group) => [.. group.Select(index => source.Entries[index].Name)];
     }
 
     private static SortedDictionary<TKey, int> Counts<TKey>(IEnumerable<TKey> values) where TKey : notnull =>
@@ -106,6 +122,12 @@ public sealed record InspectionReport
 
     /// <summary>Pictures that cannot be read, in the source's order.</summary>
     public required IReadOnlyList<BrokenImage> Broken { get; init; }
+
+    /// <summary>Pictures whose pixels are the same at 64 × 64, by their names, in groups of two or more.</summary>
+    public required IReadOnlyList<IReadOnlyList<string>> Duplicates { get; init; }
+
+    /// <summary>Those of <see cref="Duplicates"/> that stand in the training pictures and in the test split: what is measured there was trained on.</summary>
+    public required IReadOnlyList<IReadOnlyList<string>> Leaks { get; init; }
 }
 
 /// <summary>How many sound pictures a class has.</summary>

@@ -58,6 +58,19 @@ public sealed record DataSplit(int[] Train, int[] HeldOut, int[] Development)
         return new DataSplit(limit < train.Length ? Balanced(images, train, limit.Value, seed) : train, heldOut, development);
     }
 
+    /// <summary>The pictures of a part of a source, ascending.</summary>
+    /// <param name="images">The pictures.</param>
+    /// <param name="part">Which.</param>
+    /// <param name="seed">Draws the split, see <see cref="Of"/>.</param>
+    /// <exception cref="ImageSourceException">There are too few pictures for one on each side, and not all are asked for.</exception>
+    public static int[] PicturesOf(ImageSet images, SourcePart part, ulong seed)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        if (part == SourcePart.All) return [.. Enumerable.Range(0, images.Count)];
+        var split = Of(images, limit: null, seed);
+        return part switch { SourcePart.Training => split.Train, SourcePart.Development => split.Development, _ => split.HeldOut };
+    }
+
     private static (int[] Remaining, int[] HeldOut) HoldOut(ImageSet images, ulong seed)
     {
         if (images.TestStart == 0)
@@ -135,4 +148,20 @@ public enum MeasuredSplit
 
     /// <summary>A tenth of the training pictures, which a run may leave out: for choices, and for what is measured while it trains.</summary>
     Development,
+}
+
+/// <summary>A part of a source's pictures.</summary>
+public enum SourcePart
+{
+    /// <summary>All of them.</summary>
+    All,
+
+    /// <summary>Those to train on, the development split among them.</summary>
+    Training,
+
+    /// <summary>Those that choices are made on.</summary>
+    Development,
+
+    /// <summary>The source's own test split, or what is held out in its place.</summary>
+    HeldOut,
 }

@@ -29,6 +29,21 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Env_Says_What_Is_There_And_Why_Libtorch_Is_Not()
+    {
+        var there = TesseraProcess.Run(["env", "--cache", run.Cache]).ShouldBeDone();
+        there.Output.ShouldContain($"cores usable");
+        there.Output.ShouldContain("device     cpu, ");
+        there.Output.ShouldContain($"cache      {run.Cache}: ");
+
+        var missing = TesseraProcess.Run(["env", "--cache", folder["none"]], NoLibTorch);
+
+        missing.Code.ShouldBe(1);
+        missing.Output.ShouldContain("libtorch   does not load: TESSERA_LIBTORCH names /nowhere, which is not a folder");
+        missing.Output.ShouldContain($"cache      {folder["none"]}: 0 files, 0 MB");
+    }
+
+    [Fact]
     public void Help_And_Version_Load_No_LibTorch()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux's loader alone tells what it loads.");
@@ -66,7 +81,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         }
         Stop("killed", process => process.Kill()).Code.ShouldBe(137);
         ShouldEndAs("whole", "killed");
-        whole.OutputLines.Length.ShouldBe(4);
+        whole.OutputLines.Length.ShouldBe(5);
     }
 
     [Fact]

@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Tessera.Cli.Commands;
 using Tessera.Cli.Tests.Fixtures;
 using Tessera.Runs;
@@ -76,23 +74,5 @@ public sealed class RecipeTests(TrainedRun run) : IDisposable
         CommandLine.Run("pretrain", "--recipe", "mae", "--resume", run.Folder).ShouldFail(2, "--resume goes on with the run's own options: leave out --recipe.");
     }
 
-    /// <summary>The switches that say what the recipe says: of every option that has not its default.</summary>
-    private static IEnumerable<string> Switches(Recipe recipe)
-    {
-        var settings = new PretrainOptionSet();
-        var defaults = Leaves(new PretrainOptions()).ToDictionary();
-        foreach (var (path, value) in Leaves(recipe.Options).Where(leaf => defaults[leaf.Key] != leaf.Value))
-        {
-            var option = settings.Paths.Single(p => string.Equals(p, path, StringComparison.OrdinalIgnoreCase)); // JSON's names are in camelCase
-            yield return settings.Switch(option)!;
-            if (value is not ("true" or "false")) yield return value;
-        }
-    }
-
-    /// <summary>Every option by its path, as options.json holds it.</summary>
-    private static IEnumerable<KeyValuePair<string, string>> Leaves(PretrainOptions options) => Leaves("", JsonSerializer.SerializeToNode(options, TesseraJson.Options));
-
-    private static IEnumerable<KeyValuePair<string, string>> Leaves(string path, JsonNode? node) => node is JsonObject group
-        ? group.SelectMany(member => Leaves($"{path}{(path.Length > 0 ? "." : "")}{member.Key}", member.Value))
-        : [new(path, node?.ToString() ?? "null")];
+    private static IEnumerable<string> Switches(Recipe recipe) => new PretrainOptionSet().SwitchesOf(recipe.Options);
 }

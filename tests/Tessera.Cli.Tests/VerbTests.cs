@@ -327,6 +327,46 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Evaluate_Measures_Other_Layers_With_Random_Weights_Beside_Each()
+    {
+        string[] arguments = ["evaluate", "knn", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", folder["cache"]];
+
+        var lines = CommandLine.Run([.. arguments, "--layers", "2,4", "--labels-per-class", "5"]).ShouldBeDone().OutputLines;
+
+        lines[0].ShouldMatch("the 20 nearest of 60 training pictures vote"); // of twelve shapes
+        string[] names = ["encoder", "encoder, layer 2", "encoder, layer 4", "encoder, layers 2 and 4", "same encoder, random weights", "same encoder, random weights, layer 2"];
+        foreach (var (line, name) in lines.Skip(2).Zip(names)) line.ShouldMatch($"^  {name} +[0-9.]+ ");
+        string Figures(string line) => line[line.IndexOfAny([.. "0123456789"], 38)..];
+        Figures(lines[4]).ShouldBe(Figures(lines[2])); // four blocks are all it has
+        CommandLine.Run([.. arguments, "--layers", "2,x"]).ShouldFail(2, "--layers is '2,x': write numbers of blocks, such as 4,8,12.");
+        CommandLine.Run([.. arguments, "--layers", "5"]).ShouldFail(2, "The layer is 5, and the model has the layers 1 to 4.");
+        CommandLine.Run([.. arguments, "--limit", "9", "--labels-per-class", "5"]).ShouldFail(2, "--limit and --labels-per-class both say how many: leave out one.");
+    }
+
+    [Fact]
+    public void Evaluate_All_Keeps_In_The_Run_What_Came_Out()
+    {
+        var copy = run.CopyTo(folder);
+
+        var outcome = CommandLine.Run("evaluate", "all", "--model", copy, "--data", TrainedRun.Data, "--cache", run.Cache, "--json").ShouldBeDone();
+
+        var json = Json(outcome);
+        foreach (var name in new[] { "reconstruction", "knn", "linear" })
+        {
+            var kept = JsonDocument.Parse(File.ReadAllText(Path.Join(copy, "evaluations", $"{name}.json"))).RootElement;
+            kept.GetProperty("evaluation").GetString().ShouldBe(name);
+            kept.GetProperty("report").GetRawText().Length.ShouldBeGreaterThan(100);
+            json.GetProperty(name).ValueKind.ShouldBe(JsonValueKind.Object);
+        }
+        var flat = folder["flat"];
+        Directory.CreateDirectory(flat);
+        for (var i = 0; i < 4; i++) File.WriteAllBytes(Path.Join(flat, $"{i}.png"), Pictures.Encode(20 + i, 20, SKColorType.Rgba8888, SKEncodedImageFormat.Png));
+        var unlabelled = CommandLine.Run("evaluate", "all", "--model", Path.Join(copy, "model.safetensors"), "--data", flat, "--cache", folder["cache"]).ShouldBeDone();
+        unlabelled.Error.ShouldContain("the pictures have no two classes: knn and linear have nothing to judge by");
+        unlabelled.Error.ShouldNotContain("kept in the run");
+    }
+
+    [Fact]
     public void Info_Says_What_A_Model_Is()
     {
         var outcome = CommandLine.Run("info", run.Folder).ShouldBeDone();

@@ -9,6 +9,8 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera data</c>: get, pack and check data sets.</summary>
 internal static class DataCommand
 {
+    private const int ShownDuplicates = 10;
+
     public static Verb Build(Terminal terminal)
     {
         var command = new Verb("data", "Get, pack and check data sets.");
@@ -20,7 +22,7 @@ internal static class DataCommand
 
     private static Verb Inspect(Terminal terminal)
     {
-        var command = new Verb("inspect", "Read every picture of a source and print counts, sizes, channels, classes and broken files.",
+        var command = new Verb("inspect", "Read every picture of a source and print counts, sizes, channels, classes, broken and doubled files.",
             "tessera data inspect pictures/");
         var source = Source();
         command.Add(source);
@@ -130,6 +132,9 @@ internal static class DataCommand
         terminal.Say($"formats:  {string.Join(", ", report.Formats.OrderByDescending(f => f.Value).Select(f => $"{f.Value} {f.Key}"))}");
         terminal.Say($"broken:   {report.Broken.Count}");
         foreach (var picture in report.Broken) terminal.Say($"  {picture.Name} {picture.Reason}");
+        terminal.Say($"doubled:  {report.Duplicates.Count} groups, {report.Leaks.Count} of them in training and test pictures");
+        foreach (var group in report.Leaks.Concat(report.Duplicates.Except(report.Leaks)).Take(ShownDuplicates)) terminal.Say($"  {string.Join(" = ", group)}");
+        if (report.Duplicates.Count > ShownDuplicates) terminal.Say("  … (all with --json)");
     }
 
     private static string Words(SizeRange range) =>

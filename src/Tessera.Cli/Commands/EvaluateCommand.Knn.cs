@@ -13,7 +13,7 @@ internal static partial class EvaluateCommand
             "Classify labelled pictures by their nearest neighbours among the training pictures, as the encoder sees them, as the same encoder with random weights does, and by their pixels.",
             "tessera evaluate knn --model runs/pictures --data pictures/"),
         "to search in", "comparing",
-        work => KnnEvaluation.Run(work.Model, work.Images, work.Split, work.Limit, work.Seed, work.Device, work.Cache, work.Progress, work.Cancellation),
+        work => KnnEvaluation.Run(work.Model, work.Images, work.Split, work.Limit, work.Seed, work.Device, work.Cache, work.Others, work.Progress, work.Cancellation),
         (report, images) => Show(terminal, report, images));
 
     private static void Show(Terminal terminal, KnnReport report, ImageSet images)

@@ -13,7 +13,7 @@ internal static partial class EvaluateCommand
             "Classify labelled pictures by a linear layer, trained on the vectors of the frozen encoder, on those of the same encoder with random weights, and on the pixels.",
             "tessera evaluate linear --model runs/pictures --data pictures/"),
         "to learn the classes from", "training",
-        work => LinearEvaluation.Run(work.Model, work.Images, work.Split, work.Limit, work.Seed, work.Device, work.Cache, work.Progress, work.Cancellation),
+        work => LinearEvaluation.Run(work.Model, work.Images, work.Split, work.Limit, work.Seed, work.Device, work.Cache, work.Others, work.Progress, work.Cancellation),
         (report, images) => Show(terminal, report, images));
 
     private static void Show(Terminal terminal, LinearReport report, ImageSet images)

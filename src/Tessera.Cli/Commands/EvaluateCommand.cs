@@ -3,6 +3,7 @@ using Tessera.Cli.Console;
 using Tessera.Data;
 using Tessera.Evaluation;
 using Tessera.Imaging;
+using Tessera.Masking;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
@@ -16,6 +17,7 @@ internal static partial class EvaluateCommand
         command.Add(Reconstruction(terminal));
         command.Add(Knn(terminal));
         command.Add(Linear(terminal));
+        command.Add(All(terminal));
         return command;
     }
 
@@ -31,7 +33,7 @@ internal static partial class EvaluateCommand
         var split = CommonOptions.Words("--split", "Which pictures: held out for final figures, or for choices", MeasuredSplit.HeldOut);
         var limit = CommonOptions.Value<int?>("--limit", "N", "Restore so many of them [default: all]");
         var batch = CommonOptions.Value<int?>("--batch-size", "N", "Pictures a forward pass [default: what a quarter of a gigabyte holds]");
-        var noPack = NoPack();
+        var noPack = ModelPictures.NoPack();
         var masks = new MaskOptionSet();
         foreach (var option in new Option[] { model, data, split, noPack, limit, batch, device, cache }) command.Add(option);
         masks.AddTo(command);
@@ -44,7 +46,7 @@ internal static partial class EvaluateCommand
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var sampler = masks.Sampler(parsed, loaded);
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
-            using var images = Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), parsed.GetValue(cache)!, signals.Token);
+            using var images = ModelPictures.Open(terminal, loaded.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), parsed.GetValue(cache)!, signals.Token);
             var measured = parsed.GetValue(split);
             Warn(terminal, loaded.Description.Data, images, measured);
 
@@ -52,37 +54,24 @@ internal static partial class EvaluateCommand
             var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
                 loaded.Model, loaded.Description.Normalization, images, pictures, sampler, target, parsed.GetValue(batch),
                 new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
-            terminal.Say($"{report.Pictures} {ReportText.Word(measured)} pictures of {images.SourceLocation}, {sampler.HiddenCount} of {sampler.PatchCount} patches hidden");
-            terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
-            (string, ReconstructionQuality)[] lines =
-            [
-                ("restored", report.Model), ("inverse-distance weighting", report.InverseDistance), ("mean of visible pixels", report.VisibleMean),
-            ];
-            foreach (var (name, quality) in lines)
-                terminal.Say(FormattableString.Invariant($"  {name,-28} {quality.Psnr,9:f2} {quality.Ssim,7:f3}"));
-            if (report.UsesTrueStatistics) terminal.Say(ReportText.TrueStatistics);
+            Show(terminal, report, measured, images, sampler);
             terminal.Result(report);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static Option<bool> NoPack() =>
-        new("--no-pack") { Description = "Decode pictures as they are needed, for a folder too large to pack [default: pack once]" };
-
-    /// <summary>Opens pictures at a model's size, split as its own were.</summary>
-    private static ImageSet Open(Terminal terminal, ModelDescription model, string source, bool noPack, string cache, CancellationToken cancellation)
+    private static void Show(Terminal terminal, ReconstructionReport report, MeasuredSplit split, ImageSet images, MaskSampler sampler)
     {
-        var options = new DataOptions
-        {
-            Source = source,
-            Channels = model.Encoder.Channels,
-            ImageSize = $"{model.Encoder.ImageHeight}x{model.Encoder.ImageWidth}",
-            NoPack = noPack,
-        };
-        var images = ProgressBar.Open(terminal, progress => options.Open(MaskOptionSet.SplitSeed(model), cache, progress, cancellation), noPack ? "measuring" : "packing");
-        BrokenPictures.Tell(terminal, images.Broken);
-        return images;
+        terminal.Say($"{report.Pictures} {ReportText.Word(split)} pictures of {images.SourceLocation}, {sampler.HiddenCount} of {sampler.PatchCount} patches hidden");
+        terminal.Say($"  {"",-28} {"PSNR (dB)",9} {"SSIM",7}");
+        (string, ReconstructionQuality)[] lines =
+        [
+            ("restored", report.Model), ("inverse-distance weighting", report.InverseDistance), ("mean of visible pixels", report.VisibleMean),
+        ];
+        foreach (var (name, quality) in lines)
+            terminal.Say(FormattableString.Invariant($"  {name,-28} {quality.Psnr,9:f2} {quality.Ssim,7:f3}"));
+        if (report.UsesTrueStatistics) terminal.Say(ReportText.TrueStatistics);
     }
 
     /// <summary>Says where the figures may not mean what they seem to.</summary>

@@ -135,6 +135,7 @@ internal static class PretrainCommand
             terminal.Say($"pictures: {Path.Combine(run.Folder, "reconstructions")}");
         }
         terminal.Say($"curves:   {run.CurvesFile}");
+        terminal.Say($"report:   {ReportCommand.Write(run.Folder)}");
         terminal.Say($"model:    {run.ModelFile} ({(summary.ImagesPerSecond is { } rate ? $"{rate:f0} images/s, " : "")}{summary.Seconds:f0} s)");
         terminal.Result(summary);
         return ExitCode.Done;

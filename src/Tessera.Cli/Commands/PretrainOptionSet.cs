@@ -1,9 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Objectives;
 using Tessera.Runs;
+using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
 
@@ -56,6 +59,26 @@ internal sealed class PretrainOptionSet
 
     /// <summary>The options of the library that switches set, by their paths.</summary>
     public IEnumerable<string> Paths => settings.Select(s => s.Path);
+
+    /// <summary>The words of a command line that says these options: of each that has not its default, and that a switch sets.</summary>
+    public IEnumerable<string> SwitchesOf(PretrainOptions options)
+    {
+        var defaults = Leaves(Defaults).ToDictionary();
+        foreach (var (path, value) in Leaves(options).Where(leaf => defaults[leaf.Key] != leaf.Value))
+        {
+            var setting = settings.FirstOrDefault(s => string.Equals(s.Path, path, StringComparison.OrdinalIgnoreCase)); // JSON's names are in camelCase
+            if (setting is null || value == "null") continue;
+            yield return setting.Option.Name;
+            if (setting.Option.ValueType != typeof(bool)) yield return value;
+        }
+    }
+
+    /// <summary>Every option by its path, as options.json holds it.</summary>
+    private static IEnumerable<KeyValuePair<string, string>> Leaves(PretrainOptions options) => Leaves("", JsonSerializer.SerializeToNode(options, TesseraJson.Options));
+
+    private static IEnumerable<KeyValuePair<string, string>> Leaves(string path, JsonNode? node) => node is JsonObject group
+        ? group.SelectMany(member => Leaves($"{path}{(path.Length > 0 ? "." : "")}{member.Key}", member.Value))
+        : [new(path, node?.ToString() ?? "null")];
 
     private void AddData()
     {

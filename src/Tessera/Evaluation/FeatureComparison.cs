@@ -1,4 +1,5 @@
 using Tessera.Embeddings;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;
@@ -23,6 +24,7 @@ internal static class FeatureComparison
     /// <param name="seed">Draws the random weights.</param>
     /// <param name="device">The encoder's device.</param>
     /// <param name="cache">Keeps encoders' vectors.</param>
+    /// <param name="others">Kinds of vectors besides <see cref="FeatureKind.Standard"/>.</param>
     /// <param name="work">How much a measurement is, where making a picture's vector is 1.</param>
     /// <param name="measure">Measures.</param>
     /// <param name="progress">Told as it goes.</param>
@@ -30,12 +32,14 @@ internal static class FeatureComparison
     /// <returns>The encoder's first, then what it is compared with.</returns>
     public static List<T> Of<T>(
         PretrainedEncoder model, ImageSet images, LabelledPictures pictures, ulong seed, Device device, FeatureCache cache,
-        int work, Measurement<T> measure, IProgress<EvaluationPhase>? progress, CancellationToken cancellation)
+        IReadOnlyList<FeatureKind> others, int work, Measurement<T> measure, IProgress<EvaluationPhase>? progress, CancellationToken cancellation)
     {
+        foreach (var kind in others) kind.Require(model.Encoder.Options);
+        FeatureKind[] kinds = [FeatureKind.Standard, .. others];
         FeatureSource[] sources =
         [
-            FeatureSource.OfModel(model, device),
-            FeatureSource.OfRandomWeights(model.Encoder.Options, model.Normalization, seed, device, FeatureSource.TypeOf(model.Encoder)),
+            .. kinds.Select(kind => FeatureSource.OfModel(model, device, kind)),
+            .. kinds.Select(kind => FeatureSource.OfRandomWeights(model.Encoder.Options, model.Normalization, seed, device, FeatureSource.TypeOf(model.Encoder), kind)),
             FeatureSource.OfPixels(model.Normalization),
         ];
         var (first, second) = (pictures.Known.Length, pictures.Asked.Length);

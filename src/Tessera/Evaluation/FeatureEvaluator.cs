@@ -1,5 +1,6 @@
 using System.Globalization;
 using Tessera.Embeddings;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Training;
@@ -34,7 +35,7 @@ public sealed class FeatureEvaluator(
     /// <inheritdoc/>
     public override EvaluationResult Run(int epoch, IProgress<int>? progress, CancellationToken cancellation)
     {
-        var features = FeatureExtraction.OfEncoder(encoder, normalization, images, pictures, device, progress, cancellation);
+        var features = FeatureExtraction.OfEncoder(encoder, normalization, images, pictures, device, progress: progress, cancellation: cancellation);
         var rank = RankMe.Of(features);
         var metrics = new List<Metric> { new(Prefix + "RankMe", rank, "rank") };
         var line = string.Create(CultureInfo.InvariantCulture, $"RankMe {rank:f1} of {features.Width}");

@@ -1,4 +1,5 @@
 using Tessera.Embeddings;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;
@@ -18,6 +19,7 @@ public static class KnnEvaluation
     /// <param name="seed">Draws the split, the subset and the random weights.</param>
     /// <param name="device">The encoder's device.</param>
     /// <param name="cache">Keeps encoders' vectors.</param>
+    /// <param name="others">Kinds of vectors that are measured besides <see cref="FeatureKind.Standard"/>; null: none.</param>
     /// <param name="progress">Told as it goes, from several threads, one at a time.</param>
     /// <param name="cancellation">Ends it early.</param>
     /// <exception cref="ImageSourceException">There are no labelled pictures on one of the sides.</exception>
@@ -25,11 +27,11 @@ public static class KnnEvaluation
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static KnnReport Run(
         PretrainedEncoder model, ImageSet images, MeasuredSplit split, int? limit, ulong seed, Device device, FeatureCache cache,
-        IProgress<EvaluationPhase>? progress = null, CancellationToken cancellation = default)
+        IReadOnlyList<FeatureKind>? others = null, IProgress<EvaluationPhase>? progress = null, CancellationToken cancellation = default)
     {
         var pictures = LabelledPictures.Of(images, split, limit, seed);
         double? rank = null;
-        var rows = FeatureComparison.Of(model, images, pictures, seed, device, cache, work: pictures.Asked.Length, (name, known, asked, told) =>
+        var rows = FeatureComparison.Of(model, images, pictures, seed, device, cache, others ?? [], work: pictures.Asked.Length, (name, known, asked, told) =>
         {
             rank ??= RankMe.Of(known); // the encoder's, which comes first
             var near = NearestNeighbours.Find(asked, known, KnnClassifier.Grid[^1], told, cancellation);

@@ -1,4 +1,5 @@
 using Tessera.Embeddings;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;
@@ -20,6 +21,7 @@ public static class LinearEvaluation
     /// <param name="seed">Draws the split, the subset and the random weights.</param>
     /// <param name="device">The encoder's device.</param>
     /// <param name="cache">Keeps encoders' vectors.</param>
+    /// <param name="others">Kinds of vectors that are measured besides <see cref="FeatureKind.Standard"/>; null: none.</param>
     /// <param name="progress">Told as it goes.</param>
     /// <param name="cancellation">Ends it early.</param>
     /// <exception cref="ImageSourceException">There are no labelled pictures on one of the sides.</exception>
@@ -27,14 +29,14 @@ public static class LinearEvaluation
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static LinearReport Run(
         PretrainedEncoder model, ImageSet images, MeasuredSplit split, int? limit, ulong seed, Device device, FeatureCache cache,
-        IProgress<EvaluationPhase>? progress = null, CancellationToken cancellation = default)
+        IReadOnlyList<FeatureKind>? others = null, IProgress<EvaluationPhase>? progress = null, CancellationToken cancellation = default)
     {
         var pictures = LabelledPictures.Of(images, split, limit, seed);
         var development = DataSplit.Of(images, limit: null, seed).Development.ToHashSet();
         if (split == MeasuredSplit.HeldOut && pictures.Known.Count(development.Contains) is var choosing && (choosing == 0 || choosing == pictures.Known.Length))
             throw new OptionsException([new OptionFault($"of {pictures.Known.Length} labelled training pictures {choosing} are of the development split: some must be, to choose the weight decay by, and some not: take more pictures", "Data.Limit")]);
 
-        var rows = FeatureComparison.Of(model, images, pictures, seed, device, cache, work: pictures.Known.Length, Measure, progress, cancellation);
+        var rows = FeatureComparison.Of(model, images, pictures, seed, device, cache, others ?? [], work: pictures.Known.Length, Measure, progress, cancellation);
         return new LinearReport(split, images.ClassNames.Count, rows[0].Probe.Measured.Trained, rows[0].Probe.Measured.Top1.Count, rows);
 
         LinearRow Measure(string name, LabelledVectors known, LabelledVectors asked, IProgress<int> told)

@@ -1,3 +1,4 @@
+using SkiaSharp;
 using Tessera.Data;
 using Tessera.Figures;
 using Tessera.Imaging;
@@ -11,8 +12,6 @@ namespace Tessera.Evaluation;
 /// <summary>Draws pictures as they were, masked, and restored, side by side.</summary>
 public static class ReconstructionFigure
 {
-    private const int WantedCellSide = 128; // small pictures are enlarged to about this many pixels
-
     /// <summary>Restores pictures of a set and draws the figure.</summary>
     /// <returns>A PNG.</returns>
     public static byte[] Draw(
@@ -43,17 +42,40 @@ public static class ReconstructionFigure
         var rows = new List<GridRow>();
         for (var i = 0; i < pixels.shape[0]; i++)
             rows.Add(new GridRow([.. columns.Select(c => ToRgb(c[i]))], captions?[i]));
-        var titles = new[] { "original", "masked", Restored(model), "raw output" };
-        var scale = Math.Max(1, WantedCellSide / (int)Math.Min(pixels.shape[2], pixels.shape[3]));
-        return ImageGrid.Encode(rows, titles, scale);
+        var titles = Titles(Restored(model));
+        return ImageGrid.Encode(rows, titles, ImageGrid.ScaleFor(new ImageShape((int)pixels.shape[1], (int)pixels.shape[2], (int)pixels.shape[3])));
     }
+
+    /// <summary>A restored picture out of a figure that was drawn before.</summary>
+    /// <param name="png">The figure, without captions.</param>
+    /// <param name="shape">The pictures' shape.</param>
+    /// <param name="row">From 0.</param>
+    /// <param name="column">0 original, 1 masked, 2 restored.</param>
+    /// <returns>Null, where the figure has no such row.</returns>
+    internal static RgbImage? Cut(byte[] png, ImageShape shape, int row, int column)
+    {
+        using var figure = SKBitmap.Decode(png);
+        if (figure is null) return null;
+        var scale = ImageGrid.ScaleFor(shape);
+        var place = ImageGrid.PlaceOf(Titles("restored"), (shape.Width, shape.Height), scale, row, column);
+        if (place.Right > figure.Width || place.Bottom > figure.Height) return null;
+        var rgb = new byte[3 * shape.Height * shape.Width];
+        for (var i = 0; i < shape.Height * shape.Width; i++)
+        {
+            var colour = figure.GetPixel(place.Left + scale * (i % shape.Width), place.Top + scale * (i / shape.Width));
+            (rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) = (colour.Red, colour.Green, colour.Blue);
+        }
+        return new RgbImage(shape.Width, shape.Height, rgb);
+    }
+
+    private static string[] Titles(string restored) => ["original", "masked", restored, "raw output"];
 
     // A prediction of normalised pixels has no light and contrast of its own: the picture borrows the true patch's, and says so.
     private static string Restored(MaskedAutoencoder model) =>
         model.Options.Target == ReconstructionTarget.NormalizedPixels ? "restored (true patch mean)" : "restored";
 
     /// <param name="picture">(C, H, W), 0 to 1</param>
-    private static RgbImage ToRgb(Tensor picture)
+    internal static RgbImage ToRgb(Tensor picture)
     {
         var (channels, height, width) = (picture.shape[0], picture.shape[1], picture.shape[2]);
         var rgb = channels == 3 ? picture : picture.expand(3, height, width);

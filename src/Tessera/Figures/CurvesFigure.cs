@@ -60,6 +60,17 @@ public static class CurvesFigure
         });
     }
 
+    /// <summary>Draws one panel as SVG, for a page: its text is text.</summary>
+    /// <param name="panel">The panel.</param>
+    /// <returns>An SVG document of <see cref="Width"/> × <see cref="PanelHeight"/>, in which the figures' font is named and not carried.</returns>
+    public static string EncodeSvg(Panel panel)
+    {
+        ArgumentNullException.ThrowIfNull(panel);
+        using var stream = new MemoryStream();
+        using (var canvas = SKSvgCanvas.Create(SKRect.Create(Width, PanelHeight), stream)) Draw(canvas, panel, 0, RightPadding([panel]));
+        return System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    }
+
     /// <summary>Room for the widest end label of all panels, so that they end at the same place.</summary>
     private static float RightPadding(IReadOnlyList<Panel> panels)
     {

@@ -1,4 +1,5 @@
 using SkiaSharp;
+using Tessera.Imaging;
 
 namespace Tessera.Figures;
 
@@ -6,10 +7,14 @@ namespace Tessera.Figures;
 public static class ImageGrid
 {
     private const int Margin = 12, Gutter = 6;
+    private const int WantedCellSide = 128;
     private const int LargestSide = 16_384; // of one picture, magnified
     private const float TitleSize = 14, CaptionSize = 12;
     private static readonly SKColor Ink = new(0x22, 0x22, 0x22);
     private static readonly SKColor PaleInk = new(0x66, 0x66, 0x66);
+
+    /// <summary>The scale that makes small pictures about 128 pixels wide and high.</summary>
+    public static int ScaleFor(ImageShape shape) => Math.Max(1, WantedCellSide / Math.Min(shape.Height, shape.Width));
 
     /// <summary>Writes the grid as a PNG file, which is replaced only when the new one is whole.</summary>
     /// <param name="file">Where; its folder exists.</param>
@@ -55,6 +60,21 @@ public static class ImageGrid
                 top += RowHeight(row, scale, captionFont) + Gutter;
             }
         });
+    }
+
+    /// <summary>Where a picture stands in a grid whose pictures are all of one size, without captions.</summary>
+    /// <param name="columnTitles">The grid's.</param>
+    /// <param name="size">Of a picture, before it is magnified.</param>
+    /// <param name="scale">The grid's.</param>
+    /// <param name="row">From 0.</param>
+    /// <param name="column">From 0.</param>
+    internal static SKRectI PlaceOf(IReadOnlyList<string> columnTitles, (int Width, int Height) size, int scale, int row, int column)
+    {
+        using var titleFont = new FigureText(TitleSize);
+        var (width, height) = (scale * size.Width, scale * size.Height);
+        var lines = columnTitles.Select(title => titleFont.Wrap(title, width).Count).DefaultIfEmpty(0).Max();
+        var top = Margin + (lines == 0 ? 0 : titleFont.LineHeight * lines + Gutter) + row * (height + Gutter);
+        return SKRectI.Create(Margin + column * (width + Gutter), top, width, height);
     }
 
     private static void Check(IReadOnlyList<GridRow> rows, IReadOnlyList<string> columnTitles, int scale)
@@ -113,24 +133,11 @@ public static class ImageGrid
             var cell = row.Cells[column];
             var x = left + (widths[column] - scale * cell.Width) / 2;
             var y = top + (height - scale * cell.Height) / 2;
-            Draw(canvas, cell, SKRect.Create(x, y, scale * cell.Width, scale * cell.Height));
+            PngFile.Draw(canvas, cell, SKRect.Create(x, y, scale * cell.Width, scale * cell.Height), new SKSamplingOptions(SKFilterMode.Nearest));
             left += widths[column] + Gutter;
         }
         if (row.Caption is { } caption)
             font.DrawLeft(canvas, font.Shorten(caption, widths.Sum() + Gutter * (widths.Length - 1)), Margin, top + height + 2, PaleInk);
-    }
-
-    private static void Draw(SKCanvas canvas, RgbImage picture, SKRect place)
-    {
-        var pixels = new byte[4 * picture.Width * picture.Height];
-        for (var (from, to) = (0, 0); from < picture.Rgb.Length; from += 3, to += 4)
-        {
-            picture.Rgb.AsSpan(from, 3).CopyTo(pixels.AsSpan(to));
-            pixels[to + 3] = byte.MaxValue;
-        }
-        var info = new SKImageInfo(picture.Width, picture.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        using var image = SKImage.FromPixelCopy(info, pixels);
-        canvas.DrawImage(image, place, new SKSamplingOptions(SKFilterMode.Nearest));
     }
 }
 
@@ -138,9 +145,3 @@ public static class ImageGrid
 /// <param name="Cells">The pictures from left to right; they may be fewer than the columns, and differ in size.</param>
 /// <param name="Caption">A line below the row.</param>
 public sealed record GridRow(IReadOnlyList<RgbImage> Cells, string? Caption = null);
-
-/// <summary>A picture in memory: rows from the top, each pixel red, green, blue, 0 to 255. A grey picture has three equal values.</summary>
-/// <param name="Width">Pixels a row, at least 1.</param>
-/// <param name="Height">Rows, at least 1.</param>
-/// <param name="Rgb">3 · Width · Height bytes.</param>
-public sealed record RgbImage(int Width, int Height, byte[] Rgb);

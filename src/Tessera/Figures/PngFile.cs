@@ -20,6 +20,20 @@ internal static class PngFile
         return png.ToArray();
     }
 
+    /// <summary>Draws a picture into a place.</summary>
+    public static void Draw(SKCanvas canvas, RgbImage picture, SKRect place, SKSamplingOptions sampling)
+    {
+        var pixels = new byte[4 * picture.Width * picture.Height];
+        for (var (from, to) = (0, 0); from < picture.Rgb.Length; from += 3, to += 4)
+        {
+            picture.Rgb.AsSpan(from, 3).CopyTo(pixels.AsSpan(to));
+            pixels[to + 3] = byte.MaxValue;
+        }
+        var info = new SKImageInfo(picture.Width, picture.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        using var image = SKImage.FromPixelCopy(info, pixels);
+        canvas.DrawImage(image, place, sampling);
+    }
+
     /// <summary>Replaces the file when the new one is whole.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(string file, byte[] png)

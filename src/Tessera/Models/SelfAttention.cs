@@ -41,6 +41,17 @@ public sealed class SelfAttention : Module<Tensor, Tensor>
             .MoveToOuterDisposeScope();
     }
 
+    /// <summary>How much each token takes from each other: what <see cref="forward"/> weighs values by.</summary>
+    /// <param name="tokens">(B, N, D)</param>
+    /// <returns>(B, heads, N, N), fp32; each row sums to 1</returns>
+    public Tensor Weights(Tensor tokens)
+    {
+        using var scope = NewDisposeScope();
+        var (batch, count, width) = (tokens.shape[0], tokens.shape[1], tokens.shape[2]);
+        var parts = qkv.call(tokens).to(ScalarType.Float32).view(batch, count, 3, heads, width / heads).permute(2, 0, 3, 1, 4); // (3, B, heads, N, D / heads)
+        return parts[0].Times(1 / Math.Sqrt(width / heads)).matmul(parts[1].transpose(-2, -1)).softmax(-1).MoveToOuterDisposeScope();
+    }
+
     /// <param name="parts">(3, B, heads, N, D / heads): queries, keys, values</param>
     /// <returns>(B, heads, N, D / heads)</returns>
     private static Tensor Attend(Tensor parts)

@@ -26,6 +26,15 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>See <see cref="SelfAttention.Weights"/>.</summary>
+    /// <param name="tokens">(B, N, D)</param>
+    /// <returns>(B, heads, N, N)</returns>
+    public Tensor Attention(Tensor tokens)
+    {
+        using var scope = NewDisposeScope();
+        return attn.Weights(norm1.call(tokens)).MoveToOuterDisposeScope();
+    }
+
     /// <param name="tokens">(B, N, D)</param>
     /// <returns>(B, N, D)</returns>
     public override Tensor forward(Tensor tokens)

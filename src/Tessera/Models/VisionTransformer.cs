@@ -45,6 +45,48 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         return Encode(tokens).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Encodes whole pictures by the first blocks alone, for several numbers of them in one pass.</summary>
+    /// <param name="images">(B, C, H, W), normalised as in training</param>
+    /// <param name="counts">How many blocks, from 1; of all, it is <see cref="forward"/>.</param>
+    /// <returns>
+    /// For each count (B, N, D), or (B, N + 1, D) with the class token first; normalised by the last layer's norm, as DINOv2 takes its intermediate layers.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">There are fewer blocks.</exception>
+    public IReadOnlyList<Tensor> AfterBlocks(Tensor images, params IReadOnlyList<int> counts)
+    {
+        ArgumentNullException.ThrowIfNull(counts);
+        foreach (var count in counts)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(count, 1, nameof(counts));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Options.Depth, nameof(counts));
+        }
+        using var scope = NewDisposeScope();
+        var tokens = WithClassToken(Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions())); // (B, n, D)
+        var taken = new Dictionary<int, Tensor>();
+        for (var made = 1; made <= counts.Max(); made++)
+        {
+            tokens = blocks[made - 1].call(tokens);
+            if (counts.Contains(made)) taken[made] = norm.call(tokens).MoveToOuterDisposeScope();
+        }
+        return [.. counts.Select(count => taken[count])];
+    }
+
+    /// <summary>What the last block looks at.</summary>
+    /// <param name="images">(B, C, H, W), normalised as in training</param>
+    /// <returns>
+    /// (B, heads, N), fp32: how much the class token takes from each patch; without one, how much all patches together take, on average. A row sums to 1, or
+    /// with a class token to what it does not take from itself.
+    /// </returns>
+    public Tensor Attention(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = WithClassToken(Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions()));
+        foreach (var block in blocks.Take(Options.Depth - 1)) tokens = block.call(tokens);
+        var weights = blocks[Options.Depth - 1].Attention(tokens); // (B, heads, n, n)
+        var taken = Options.ClassToken ? weights.select(2, 0).narrow(-1, 1, Options.PatchCount) : weights.mean([2L]); // (B, heads, N)
+        return taken.MoveToOuterDisposeScope();
+    }
+
     /// <summary>Projects patches into the embedding space, without positions.</summary>
     /// <param name="patches">(B, n, p·p·C)</param>
     /// <returns>(B, n, D)</returns>
@@ -81,14 +123,15 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     public Tensor Encode(Tensor tokens)
     {
         using var scope = NewDisposeScope();
-        if (cls_token is not null)
-        {
-            var first = cls_token.Plus(pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width);
-            tokens = cat([first, tokens], dim: 1); // (B, n + 1, D)
-        }
+        tokens = WithClassToken(tokens);
         foreach (var block in blocks) tokens = block.call(tokens);
         return norm.call(tokens).MoveToOuterDisposeScope();
     }
+
+    /// <param name="tokens">(B, n, D)</param>
+    /// <returns>(B, n + 1, D), or the same where there is none</returns>
+    private Tensor WithClassToken(Tensor tokens) => cls_token is null ? tokens
+        : cat([cls_token.Plus(pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width), tokens], dim: 1);
 
     /// <summary>What stands for a picture: the mean of its patch tokens, without the class token.</summary>
     /// <param name="encoded">(B, n, D), or (B, n + 1, D) with the class token first, as <see cref="Encode"/> gives them</param>

@@ -30,7 +30,7 @@ public static class ComputePrecision
     }
 
     // The kernel names the processor's instructions; where it does not, fp32 is the safe answer.
-    private static bool HasBf16Products()
+    internal static bool HasBf16Products()
     {
         const string Facts = "/proc/cpuinfo";
         return File.Exists(Facts) && File.ReadLines(Facts)

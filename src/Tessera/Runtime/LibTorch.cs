@@ -28,6 +28,9 @@ public static class LibTorch
     private static bool loaded;
     private static nint cpuLibrary;
 
+    /// <summary>The folder that it was loaded from; null: it was not.</summary>
+    internal static string? Folder { get; private set; }
+
     /// <summary>Loads libtorch once; later calls do nothing.</summary>
     /// <exception cref="LibTorchException">A library is missing, or does not fit; the message says what to do.</exception>
     public static void Load()
@@ -75,7 +78,7 @@ public static class LibTorch
             {
                 var handle = LoadLibrary(path, folder);
                 RequireName(path, folder);
-                if (library == "torch_cpu") cpuLibrary = handle;
+                if (library == "torch_cpu") (cpuLibrary, Folder) = (handle, Path.GetDirectoryName(path));
             }
             else if (!library.Contains("cuda", StringComparison.Ordinal)) throw Missing(FileName(library), folder);
         }

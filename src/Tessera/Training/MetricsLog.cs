@@ -33,6 +33,20 @@ public sealed class MetricsLog
     /// <summary>The last line of an evaluation; null before the first.</summary>
     public MetricsLine? LastEvaluation => lines.LastOrDefault(l => l.IsEvaluation);
 
+    /// <summary>Reads a run's log, as far as it can be read, without touching it: a process may be writing it.</summary>
+    /// <exception cref="RunDirectoryException">The log cannot be read.</exception>
+    public static MetricsLog Read(string folder)
+    {
+        var log = new MetricsLog(Path.Combine(folder, RunDirectory.MetricsName));
+        if (!File.Exists(log.file)) return log;
+        RunDirectory.Guard(log.file, () =>
+        {
+            using var text = new StreamReader(new FileStream(log.file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            while (text.ReadLine() is { } line && Parse(line) is { } parsed) log.lines.Add(parsed);
+        });
+        return log;
+    }
+
     /// <summary>Opens a run's log and drops what lies after a step, which a resumed run does again.</summary>
     /// <exception cref="RunDirectoryException">The log cannot be read or written.</exception>
     public static MetricsLog Open(RunDirectory run, long upToStep)

@@ -13,7 +13,10 @@ namespace Tessera.Training;
 public sealed class RunDirectory : IDisposable
 {
     private const int KeptCheckpoints = 2; // the newest, and one more should a disk damage it
-    private const string OptionsName = "options.json", MetricsName = "metrics.jsonl", LockName = "run.lock", VersionName = "version";
+    /// <summary>The name of the metrics within a run's folder.</summary>
+    internal const string MetricsName = "metrics.jsonl";
+
+    private const string OptionsName = "options.json", LockName = "run.lock", VersionName = "version";
 
     private readonly FileStream processLock;
     private readonly bool isNew;
@@ -46,6 +49,18 @@ public sealed class RunDirectory : IDisposable
 
     /// <summary>What came out, in one object.</summary>
     public string SummaryFile => Path.Combine(Folder, "summary.json");
+
+    /// <summary>Whether a folder is a run directory.</summary>
+    public static bool IsRun(string folder) => File.Exists(Path.Combine(folder, OptionsName));
+
+    /// <summary>Where an evaluation of a run's model is kept; its folder is made.</summary>
+    /// <exception cref="RunDirectoryException">The folder cannot be made.</exception>
+    public static string EvaluationFile(string folder, string evaluation)
+    {
+        var evaluations = Path.Combine(folder, "evaluations");
+        Guard(evaluations, () => Directory.CreateDirectory(evaluations));
+        return Path.Combine(evaluations, evaluation + ".json");
+    }
 
     /// <summary>An evaluator's picture of an epoch, counted from 1.</summary>
     public string PictureFile(string evaluator, int epoch) => Path.Combine(Folder, evaluator, $"epoch-{epoch:D4}.png");

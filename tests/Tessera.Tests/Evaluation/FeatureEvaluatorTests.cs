@@ -1,5 +1,6 @@
 using Tessera.Embeddings;
 using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Tests.Fixtures;

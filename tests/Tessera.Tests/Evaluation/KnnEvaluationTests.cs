@@ -1,4 +1,5 @@
 using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Tests.Fixtures;
@@ -79,7 +80,7 @@ public sealed class KnnEvaluationTests : IDisposable
     }
 
     private KnnReport Run(PretrainedEncoder model, ImageSet images, MeasuredSplit split, int? limit, List<EvaluationPhase>? told = null) => KnnEvaluation.Run(
-        model, images, split, limit, Seed, CPU, new FeatureCache(folder.Path), told is null ? null : new Relay(told), TestContext.Current.CancellationToken);
+        model, images, split, limit, Seed, CPU, new FeatureCache(folder.Path), null, told is null ? null : new Relay(told), TestContext.Current.CancellationToken);
 
     private PackedImages Pack(ImageSource source) => PackedImages.Pack(
         source, new ImageShape(3, 16, 16), folder.File("pictures.tessera"), cancellation: TestContext.Current.CancellationToken);

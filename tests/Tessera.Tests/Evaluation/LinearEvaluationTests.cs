@@ -1,4 +1,5 @@
 using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Runtime;
@@ -74,7 +75,7 @@ public sealed class LinearEvaluationTests : IDisposable
         ModelFile.SaveEncoder(folder.File("model.safetensors"), encoder, description);
         return LinearEvaluation.Run(
             new PretrainedEncoder(encoder, description, folder.File("model.safetensors")), images, split, limit, Seed, CPU, new FeatureCache(folder.Path),
-            new Relay(told), TestContext.Current.CancellationToken);
+            null, new Relay(told), TestContext.Current.CancellationToken);
     }
 
     private sealed class Relay(List<EvaluationPhase> told) : IProgress<EvaluationPhase>

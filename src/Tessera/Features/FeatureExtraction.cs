@@ -7,12 +7,12 @@ using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Tessera.Evaluation;
+namespace Tessera.Features;
 
 /// <summary>Pictures to vectors: what k-NN and linear probes measure an encoder by.</summary>
 /// <remarks>
-/// An encoder's vector of a picture is the mean of its last layer's patch tokens, without the class token; a probe on it is how SimMIM and I-JEPA
-/// are compared. Pictures are whole and never masked.
+/// An encoder's vector of a picture is the mean of its last layer's patch tokens, without the class token, unless another <see cref="FeatureKind"/> is asked for; a
+/// probe on it is how SimMIM and I-JEPA are compared. Pictures are whole and never masked.
 /// </remarks>
 public static class FeatureExtraction
 {
@@ -28,20 +28,20 @@ public static class FeatureExtraction
     /// <param name="images">Pictures of the encoder's size.</param>
     /// <param name="pictures">Which of them, in the vectors' order.</param>
     /// <param name="device">The encoder's device.</param>
+    /// <param name="kind">What of the encoder's output; null: <see cref="FeatureKind.Standard"/>.</param>
     /// <param name="progress">Told the number of pictures done.</param>
     /// <param name="cancellation">Ends the work early.</param>
-    /// <returns>(N, D) with D the encoder's width, in fp32.</returns>
-    /// <exception cref="OptionsException">The vectors are too many for one piece of memory.</exception>
+    /// <returns>(N, D), in fp32; D is the encoder's width unless the kind has another, see <see cref="FeatureKind.Width"/>.</returns>
+    /// <exception cref="OptionsException">The vectors are too many for one piece of memory, or the encoder has none of the kind.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static LabelledVectors OfEncoder(
         VisionTransformer encoder, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, Device device,
-        IProgress<int>? progress = null, CancellationToken cancellation = default)
+        FeatureKind? kind = null, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
-        var options = encoder.Options;
-        var plan = new Plan(options.Width, PartFor(options), device, Pool);
+        var taken = kind ?? FeatureKind.Standard;
+        taken.Require(encoder.Options);
+        var plan = new Plan(taken.Width(encoder.Options), PartFor(encoder.Options), device, pixels => taken.Of(encoder, normalization.Standardize(pixels)));
         return Run(plan, images, pictures, progress, cancellation);
-
-        Tensor Pool(Tensor pixels) => encoder.MeanToken(encoder.call(normalization.Standardize(pixels)), options.PatchCount); // (b, D)
     }
 
     /// <summary>The standardised pixels themselves: what an encoder has to be better than.</summary>

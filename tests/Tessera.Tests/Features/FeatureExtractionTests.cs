@@ -1,11 +1,11 @@
-using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Tests.Fixtures;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Tessera.Tests.Evaluation;
+namespace Tessera.Tests.Features;
 
 public sealed class FeatureExtractionTests(PackedShapes shapes) : IClassFixture<PackedShapes>
 {

@@ -1,12 +1,12 @@
 using Tessera.Embeddings;
-using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Tests.Fixtures;
 using Tessera.Weights;
 using static TorchSharp.torch;
 
-namespace Tessera.Tests.Evaluation;
+namespace Tessera.Tests.Features;
 
 public sealed class FeatureCacheTests : IClassFixture<PackedShapes>, IDisposable
 {

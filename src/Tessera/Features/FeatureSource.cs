@@ -9,7 +9,7 @@ using Tessera.Weights;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Tessera.Evaluation;
+namespace Tessera.Features;
 
 /// <summary>What makes vectors of pictures: an encoder, or what it is compared with.</summary>
 public sealed class FeatureSource
@@ -30,10 +30,11 @@ public sealed class FeatureSource
     /// <summary>An encoder from a file.</summary>
     /// <param name="model">The encoder, on <paramref name="device"/>; it stays with the caller.</param>
     /// <param name="device">Where it is.</param>
-    public static FeatureSource OfModel(PretrainedEncoder model, Device device) => new(
-        "encoder", $"model {HashOf(model.File)} on {device.type} in {TypeOf(model.Encoder)}",
+    /// <param name="kind">What of its output; null: <see cref="FeatureKind.Standard"/>.</param>
+    public static FeatureSource OfModel(PretrainedEncoder model, Device device, FeatureKind? kind = null) => new(
+        "encoder" + Suffix(kind), $"{Words(kind)}, model {HashOf(model.File)} on {device.type} in {TypeOf(model.Encoder)}",
         (images, pictures, progress, cancellation) =>
-            FeatureExtraction.OfEncoder(model.Encoder, model.Normalization, images, pictures, device, progress, cancellation));
+            FeatureExtraction.OfEncoder(model.Encoder, model.Normalization, images, pictures, device, kind, progress, cancellation));
 
     /// <summary>An encoder of a shape that has learned nothing: what the architecture alone is worth.</summary>
     /// <param name="encoder">The shape.</param>
@@ -41,16 +42,17 @@ public sealed class FeatureSource
     /// <param name="seed">Its weights are a function of it.</param>
     /// <param name="device">Where it is made, for as long as it is needed.</param>
     /// <param name="type">The number format that it computes in.</param>
+    /// <param name="kind">What of its output; null: <see cref="FeatureKind.Standard"/>.</param>
     public static FeatureSource OfRandomWeights(
-        VisionTransformerOptions encoder, PixelNormalization normalization, ulong seed, Device device, ScalarType type = ScalarType.Float32) => new(
-        "same encoder, random weights",
-        string.Create(CultureInfo.InvariantCulture, $"random {seed} {Json(encoder)} {Json(normalization)} on {device.type} in {type}"),
+        VisionTransformerOptions encoder, PixelNormalization normalization, ulong seed, Device device, ScalarType type = ScalarType.Float32, FeatureKind? kind = null) => new(
+        "same encoder, random weights" + Suffix(kind),
+        string.Create(CultureInfo.InvariantCulture, $"{Words(kind)}, random {seed} {JsonSerializer.Serialize(encoder, OneLine)} {JsonSerializer.Serialize(normalization, OneLine)} on {device.type} in {type}"),
         (images, pictures, progress, cancellation) =>
         {
             using var random = new VisionTransformer(encoder);
             WeightInitialization.Draw(random, seed);
             random.to(device).to(type);
-            return FeatureExtraction.OfEncoder(random, normalization, images, pictures, device, progress, cancellation);
+            return FeatureExtraction.OfEncoder(random, normalization, images, pictures, device, kind, progress, cancellation);
         });
 
     /// <summary>The pixels themselves, see <see cref="FeatureExtraction.OfPixels"/>.</summary>
@@ -73,7 +75,8 @@ public sealed class FeatureSource
     /// <summary>The number format that an encoder computes in.</summary>
     internal static ScalarType TypeOf(VisionTransformer encoder) => encoder.parameters().First().dtype;
 
-    private static string HashOf(string file)
+    /// <summary>What tells a model from any other: a hash of its file's bytes.</summary>
+    internal static string HashOf(string file)
     {
         var hash = new XxHash128();
         using var stream = File.OpenRead(file);
@@ -81,5 +84,7 @@ public sealed class FeatureSource
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
 
-    private static string Json<T>(T value) => JsonSerializer.Serialize(value, OneLine);
+    private static string Suffix(FeatureKind? kind) => kind is null || kind == FeatureKind.Standard ? "" : $", {kind.Where}{(kind.Pooling == Pooling.Mean ? "" : $", {kind.Pooling.ToString().ToLowerInvariant()}")}";
+
+    private static string Words(FeatureKind? kind) => (kind ?? FeatureKind.Standard).ToString();
 }

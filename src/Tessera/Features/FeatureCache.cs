@@ -7,7 +7,7 @@ using Tessera.Imaging;
 using Tessera.Runtime;
 using Tessera.Weights;
 
-namespace Tessera.Evaluation;
+namespace Tessera.Features;
 
 /// <summary>Vectors of pictures in a folder, so that a model's are made once.</summary>
 /// <param name="folder">Where; made if need be.</param>
@@ -50,7 +50,7 @@ public sealed class FeatureCache(string folder)
         var names = new XxHash128();
         foreach (var picture in pictures) names.Append(Encoding.UTF8.GetBytes(images.Name(picture) + '\n'));
         return string.Create(CultureInfo.InvariantCulture,
-            $"1: mean of the last layer's patch tokens, {source}, {images.Fingerprint} {images.Shape} {ImageDecoder.Revision} {images.SplitSeed}, {pictures.Length} pictures {Hex(names)}");
+            $"1: {source}, {images.Fingerprint} {images.Shape} {ImageDecoder.Revision} {images.SplitSeed}, {pictures.Length} pictures {Hex(names)}");
     }
 
     private static unsafe LabelledVectors? Read(string file, string key, ImageSet images, ReadOnlySpan<int> pictures)

@@ -1,0 +1,141 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Fluid;
+using Tessera.Evaluation;
+using Tessera.Figures;
+using Tessera.Imaging;
+using Tessera.Runtime;
+using Tessera.Training;
+
+namespace Tessera.Runs;
+
+/// <summary>A run as one page: its figures, curves, pictures, evaluations, options and commands, in a file that needs no other.</summary>
+public static class RunReport
+{
+    /// <summary>The page's name within the run's folder.</summary>
+    public const string FileName = "report.html";
+
+    private const int FilmEpochs = 6, FilmPictures = 3;
+    private static readonly Lazy<IFluidTemplate> Template = new(Parse);
+
+    /// <summary>Writes the page; it may be of a run that goes on.</summary>
+    /// <param name="folder">The run directory.</param>
+    /// <param name="commands">Command lines that made it and that make use of it.</param>
+    /// <returns>The page's path.</returns>
+    /// <exception cref="RunDirectoryException">There is no run, or the page cannot be written.</exception>
+    public static string Write(string folder, IReadOnlyList<string> commands)
+    {
+        var options = PretrainRun.ReadRunOptions(folder);
+        var metrics = MetricsLog.Read(folder);
+        var pictures = Directory.Exists(Path.Combine(folder, "reconstructions"))
+            ? Directory.GetFiles(Path.Combine(folder, "reconstructions"), "epoch-*.png").Order(StringComparer.Ordinal).ToList() : new List<string>();
+        var page = new Page(
+            Path.GetFileName(Path.GetFullPath(folder).TrimEnd(Path.DirectorySeparatorChar)),
+            DateTime.Now.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture),
+            [.. Facts(options, metrics)],
+            [.. metrics.Panels().Select(panel => new Chart(panel.Title, Uri("image/svg+xml", System.Text.Encoding.UTF8.GetBytes(Svg(panel))), Told(panel)))],
+            pictures.Count == 0 ? null : Uri("image/png", File.ReadAllBytes(pictures[^1])),
+            Film(pictures, options.Data.Shape),
+            [.. Evaluations(folder)],
+            [.. Leaves("", JsonSerializer.SerializeToElement(options, TesseraJson.Options))],
+            commands,
+            typeof(RunReport).Assembly.GetName().Version!.ToString(3));
+        var context = new TemplateContext(page, new TemplateOptions { MemberAccessStrategy = new UnsafeMemberAccessStrategy(), CultureInfo = CultureInfo.InvariantCulture });
+        var file = Path.Combine(folder, FileName);
+        RunDirectory.WriteText(file, Template.Value.Render(context, HtmlEncoder.Default));
+        return file;
+    }
+
+    private static IFluidTemplate Parse()
+    {
+        using var stream = new StreamReader(typeof(RunReport).Assembly.GetManifestResourceStream("RunReport.liquid")!);
+        return new FluidParser().TryParse(stream.ReadToEnd(), out var template, out var error) ? template : throw new InvalidOperationException($"RunReport.liquid: {error}");
+    }
+
+    private static IEnumerable<Fact> Facts(PretrainOptions options, MetricsLog metrics)
+    {
+        yield return new("pictures", Path.GetFileName(options.Data.Source.TrimEnd('/', '\\')));
+        yield return new("model", $"{options.Encoder.Model}, mask tokens before the {Word(options.Objective.Placement)}");
+        yield return new("taught by", Word(options.Objective.Teaching));
+        if (metrics.LastTraining is { } last) yield return new("trained for", string.Create(CultureInfo.InvariantCulture, $"{last.Epoch:0.##} epochs, {last.Step} steps"));
+        foreach (var metric in (metrics.LastEvaluation?.Metrics ?? []).Where(m => !m.IsBaseline && m.Unit != Metric.LossUnit))
+            yield return new(metric.Name.Replace('/', ' '), string.Create(CultureInfo.InvariantCulture, $"{metric.Value:0.###} {(metric.Unit is "SSIM" or "rank" ? "" : metric.Unit)}").TrimEnd());
+    }
+
+    /// <summary>The panel, with a font that every browser has.</summary>
+    private static string Svg(Panel panel) => CurvesFigure.EncodeSvg(panel).Replace(FigureFont.Name, "system-ui, Helvetica, Arial, sans-serif", StringComparison.Ordinal);
+
+    /// <summary>A panel in words, for who does not see it.</summary>
+    private static string Told(Panel panel) => string.Join("; ", panel.Curves.Where(c => c.Y.Count > 0).Select(c =>
+        string.Create(CultureInfo.InvariantCulture, $"{c.Name}: {c.Y[0]:g4} at {c.X[0]:0.##}, {c.Y[^1]:g4} at {c.X[^1]:0.##} epochs")));
+
+    /// <summary>A few pictures over the epochs.</summary>
+    private static string? Film(List<string> figures, ImageShape shape)
+    {
+        if (figures.Count < 2) return null;
+        var count = Math.Min(FilmEpochs, figures.Count);
+        var shown = Enumerable.Range(0, count).Select(i => figures[(int)((long)i * (figures.Count - 1) / (count - 1))]).Select(file => (file, Png: File.ReadAllBytes(file))).ToList();
+        var rows = new List<GridRow>();
+        for (var row = 0; row < FilmPictures; row++)
+        {
+            RgbImage?[] cells = [Cut(shown[^1].Png, 0), Cut(shown[^1].Png, 1), .. shown.Select(figure => Cut(figure.Png, 2))];
+            if (cells.All(cell => cell is not null)) rows.Add(new GridRow([.. cells.OfType<RgbImage>()]));
+
+            RgbImage? Cut(byte[] png, int column) => ReconstructionFigure.Cut(png, shape, row, column);
+        }
+        if (rows.Count == 0) return null;
+        string[] titles = ["original", "masked", .. shown.Select(figure => $"epoch {int.Parse(Path.GetFileNameWithoutExtension(figure.file)["epoch-".Length..], CultureInfo.InvariantCulture)}")];
+        return Uri("image/png", ImageGrid.Encode(rows, titles, ImageGrid.ScaleFor(shape)));
+    }
+
+    private static IEnumerable<Table> Evaluations(string folder)
+    {
+        var kept = Path.Combine(folder, "evaluations");
+        foreach (var file in (Directory.Exists(kept) ? Directory.GetFiles(kept, "*.json") : []).Order(StringComparer.Ordinal))
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(file));
+            var (root, report) = (json.RootElement, json.RootElement.GetProperty("report"));
+            var title = $"{Path.GetFileNameWithoutExtension(file)}, {Path.GetFileName(root.GetProperty("data").GetString()!.TrimEnd('/', '\\'))}, {root.GetProperty("made").GetString()![..10]}";
+            if (report.TryGetProperty("visibleMean", out _))
+            {
+                yield return new(title, ["", "PSNR (dB)", "SSIM"],
+                [
+                    .. new[] { ("restored", "model"), ("inverse-distance weighting", "inverseDistance"), ("mean of visible pixels", "visibleMean") }
+                        .Select(line => new[] { line.Item1, Number(report.GetProperty(line.Item2), "psnr", "f2"), Number(report.GetProperty(line.Item2), "ssim", "f3") }),
+                ]);
+            }
+            else if (report.TryGetProperty("rows", out var rows))
+            {
+                yield return new(title, ["", "top-1 (%)", "95 % interval", "top-5 (%)"], [.. rows.EnumerateArray().Select(row =>
+                {
+                    var measured = row.TryGetProperty("grid", out var grid) ? grid.EnumerateArray().First(k => k.GetProperty("neighbours").GetInt32() == 20)
+                        : row.GetProperty("probe") is var probe && probe.GetProperty("test").ValueKind == JsonValueKind.Object ? probe.GetProperty("test") : probe.GetProperty("development");
+                    var top1 = measured.GetProperty("top1");
+                    return new[] { row.GetProperty("name").GetString()!, Percent(top1, "share"), $"{Percent(top1, "low")} to {Percent(top1, "high")}", Percent(measured.GetProperty("top5"), "share") };
+                })]);
+            }
+        }
+
+        static string Number(JsonElement element, string name, string format) => element.GetProperty(name).GetDouble().ToString(format, CultureInfo.InvariantCulture);
+        static string Percent(JsonElement element, string name) => (100 * element.GetProperty(name).GetDouble()).ToString("f2", CultureInfo.InvariantCulture);
+    }
+
+    private static IEnumerable<Fact> Leaves(string path, JsonElement element) => element.ValueKind == JsonValueKind.Object
+        ? element.EnumerateObject().SelectMany(member => Leaves(path.Length == 0 ? member.Name : $"{path}.{member.Name}", member.Value))
+        : [new(path, element.ValueKind switch { JsonValueKind.Null => "–", JsonValueKind.String => element.GetString()!, _ => element.GetRawText() })];
+
+    private static string Uri(string type, byte[] content) => $"data:{type};base64,{Convert.ToBase64String(content)}";
+
+    private static string Word<T>(T value) where T : struct, Enum => JsonSerializer.SerializeToElement(value, TesseraJson.Options).GetString()!;
+
+    private sealed record Fact(string Name, string Value);
+
+    private sealed record Chart(string Title, string Source, string Words);
+
+    private sealed record Table(string Title, IReadOnlyList<string> Headings, IReadOnlyList<string[]> Rows);
+
+    private sealed record Page(
+        string Title, string Made, IReadOnlyList<Fact> Facts, IReadOnlyList<Chart> Charts, string? Restored, string? Film,
+        IReadOnlyList<Table> Evaluations, IReadOnlyList<Fact> Options, IReadOnlyList<string> Commands, string Version);
+}
