@@ -6,7 +6,7 @@ namespace Tessera.Cli.Tests;
 public sealed class ProcessTests(TrainedRun run) : IDisposable
 {
     private const int HangUp = 1, Interrupt = 2, Terminate = 15; // as kill -l numbers them
-    private const string Epochs = "8"; // long enough that no signal comes too late
+    private const string Epochs = "16"; // long enough that no signal comes too late
     private static readonly (string, string) NoLibTorch = ("TESSERA_LIBTORCH", "/nowhere");
     private static readonly string[] LibTorchFiles = ["libc10.so", "libtorch.so", "libtorch_cpu.so"];
     private readonly TemporaryFolder folder = new();
@@ -91,7 +91,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         var program = CopyOfTheProgram();
 
         using var process = new TesseraProcess(program, Pretrain("named"), ("TESSERA_LIBTORCH", LibTorchFolder));
-        process.WaitFor("epoch 1/8: PSNR ");
+        process.WaitFor($"epoch 1/{Epochs}: PSNR ");
         var mapped = process.MappedFiles();
         process.Kill();
 
@@ -152,12 +152,12 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals.");
         using var process = TesseraProcess.WithoutHangUp(Pretrain("nohup"));
-        process.WaitFor("epoch 1/8: PSNR ");
+        process.WaitFor($"epoch 1/{Epochs}: PSNR ");
         process.Signal(HangUp);
 
         var outcome = process.Finish().ShouldBeDone();
 
-        outcome.Error.ShouldContain("epoch 8/8: PSNR ");
+        outcome.Error.ShouldContain($"epoch {Epochs}/{Epochs}: PSNR ");
     }
 
     private static string LibTorchFolder =>
@@ -186,7 +186,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     private Outcome Stop(string name, Action<TesseraProcess> how)
     {
         using var process = new TesseraProcess(Pretrain(name));
-        process.WaitFor("epoch 1/8: PSNR ");
+        process.WaitFor($"epoch 1/{Epochs}: PSNR ");
         how(process);
         return process.Finish();
     }

@@ -60,7 +60,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         outcome.Error.ShouldContain("epoch 1/1: PSNR "); // above it
         outcome.Error.ShouldEndWith("\u001b[2K\u001b[?25h"); // the bar's last line erased, the cursor back
         outcome.Output.ShouldNotContain("\u001b");
-        outcome.OutputLines.Select(line => line.Split(' ')[0]).ShouldBe(["PSNR", "pictures:", "curves:", "model:"]);
+        outcome.OutputLines.Select(line => line.Split(' ')[0]).ShouldBe(["PSNR", "pictures:", "curves:", "report:", "model:"]);
     }
 
     [Theory]
@@ -82,7 +82,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         info.GetProperty("description").GetProperty("reconstruction").ValueKind.ShouldBe(restores ? JsonValueKind.Object : JsonValueKind.Null);
         foreach (var count in new[] { "parameters", "encoderParameters" }) info.GetProperty(count).GetInt64().ShouldBe(summary.GetProperty(count).GetInt64());
         Json(CommandLine.Run("info", folder["run/checkpoints/last.safetensors"], "--json")).GetProperty("encoderParameters").GetInt64().ShouldBe(summary.GetProperty("encoderParameters").GetInt64());
-        resumed.OutputLines.Select(line => line.Split(' ')[0]).ShouldBe(restores ? ["PSNR", "pictures:", "curves:", "model:"] : ["curves:", "model:"]);
+        resumed.OutputLines.Select(line => line.Split(' ')[0]).ShouldBe(restores ? ["PSNR", "pictures:", "curves:", "report:", "model:"] : ["curves:", "report:", "model:"]);
         other.LastError.ShouldContain("--objective differs from them");
     }
 
