@@ -3,8 +3,8 @@ namespace Tessera.Embeddings;
 /// <summary>Labels that neighbours disagree with.</summary>
 /// <remarks>
 /// The vote is <see cref="KnnClassifier"/>'s, of a vector's neighbours among the others. A class that neighbours never agree on makes many suspects that are
-/// none, so what counts is how much less a label is voted for than the labels of its class are on average, as in confident learning (Northcutt et al. 2021,
-/// arXiv:1911.00068, section 3.1).
+/// none, so what counts is how much less a label is voted for than the labels of its class are on average, the idea of confident learning (Northcutt et al. 2021,
+/// arXiv:1911.00068, section 3.1), times how far neighbours agree on another.
 /// </remarks>
 public static class SuspectedLabels
 {
@@ -23,7 +23,7 @@ public static class SuspectedLabels
         var trusted = Enumerable.Range(0, among.Queries).Where(row => votes[row] is not null)
             .GroupBy(row => own[row]).ToDictionary(g => g.Key, g => g.Average(row => votes[row]!.OwnShare));
         return [.. votes.OfType<Suspect>().Where(s => s.OtherShare > s.OwnShare)
-            .Select(s => s with { Score = s.OtherShare / (s.OtherShare + trusted[s.Other]) - s.OwnShare / (s.OwnShare + trusted[s.Label] + double.Epsilon) })
+            .Select(s => s with { Score = s.OtherShare * (trusted[s.Label] - s.OwnShare) })
             .OrderByDescending(s => s.Score).ThenBy(s => s.Row)];
     }
 
@@ -57,5 +57,5 @@ public static class SuspectedLabels
 /// <param name="Disagree">How many neighbours have another label.</param>
 /// <param name="OwnShare">The share of votes for the label.</param>
 /// <param name="OtherShare">The share of votes for the other.</param>
-/// <param name="Score">-1 to 1: by how much the vote for the other is more usual for its class than that for the label.</param>
+/// <param name="Score">-1 to 1: the share of the other, times by how much the label's is less than labels of its class have on average.</param>
 public sealed record Suspect(int Row, int Label, int Other, int Disagree, double OwnShare, double OtherShare, double Score);

@@ -68,6 +68,7 @@ public sealed class CurationTests
         var suspect = suspects[0];
         (suspect.Row, suspect.Label, suspect.Other, suspect.Disagree).ShouldBe((3, 1, 0, 3));
         (suspect.OwnShare, suspect.OtherShare).ShouldBe((0, 1));
+        suspect.Score.ShouldBe(4.0 / 5, 1e-6); // of the five labels 1 the other four have all votes: .8 on average
         suspects.ShouldAllBe(s => s.Row == 3);
     }
 
@@ -77,7 +78,7 @@ public sealed class CurationTests
         var vectors = Angles(0, 1, 2, 3);
 
         SuspectedLabels.Rank(Among(vectors, 3), [-1, 0, -1, -1]).ShouldBeEmpty();
-        SuspectedLabels.Rank(Among(vectors, 3), [0, 1, -1, 1])[0].Row.ShouldBe(0);
+        SuspectedLabels.Rank(Among(vectors, 3), [0, 1, -1, 1]).Select(s => s.Row).ShouldNotContain(2);
     }
 
     [Fact]
