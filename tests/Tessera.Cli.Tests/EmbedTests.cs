@@ -69,6 +69,21 @@ public sealed class EmbedTests(TrainedRun run) : IDisposable
     }
 
     [Theory]
+    [InlineData("--no-pack")]
+    [InlineData(null)]
+    public void Broken_Pictures_Have_No_Vector_Though_Another_Stood_In_For_Them(string? packing)
+    {
+        Directory.CreateDirectory(folder["pictures"]);
+        for (var i = 10; i < 60; i++) File.WriteAllBytes(folder[$"pictures/{i}.png"], Pictures.Encode(20 + i, 20, SKColorType.Rgba8888, SKEncodedImageFormat.Png));
+        File.WriteAllText(folder["pictures/21.png"], "no picture");
+
+        CommandLine.Run(["embed", "--model", run.Folder, "--data", folder["pictures"], "--cache", folder["cache"], .. packing is null ? [] : new[] { packing }, "-o", folder["v.csv"]])
+            .ShouldBeDone().Error.ShouldContain("21.png");
+
+        VectorFile.Read(folder["v.csv"]).Names.ShouldBe(Enumerable.Range(10, 50).Where(i => i != 21).Select(i => $"{i}.png"));
+    }
+
+    [Theory]
     [InlineData("tsne")]
     [InlineData("components")]
     public void Map_Lays_Out_Every_Picture(string layout)

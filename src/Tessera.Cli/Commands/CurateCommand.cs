@@ -26,7 +26,7 @@ internal static class CurateCommand
             var folder = parsed.GetValue(output)!;
             using var signals = new InterruptSignals(terminal);
             using var encoder = options.Load(parsed);
-            var (images, pictures) = options.Open(terminal, parsed, encoder, signals.Token);
+            var (images, meant) = options.Open(terminal, parsed, encoder, signals.Token);
             using var owned = images;
             var wanted = standard with
             {
@@ -36,7 +36,7 @@ internal static class CurateCommand
                 Threshold = parsed.GetValue(threshold),
                 Seed = MaskOptionSet.SplitSeed(encoder.Description),
             };
-            var set = options.Vectors(terminal, parsed, encoder, images, pictures, signals.Token);
+            var (set, pictures) = options.Vectors(terminal, parsed, encoder, images, meant, signals.Token);
             var report = ProgressBar.While(terminal, "comparing", progress => Curation.Run(
                 set, images, pictures, wanted, new Relay<EvaluationPhase>(p => progress.Report((p.Done, p.Total, p.Words))), signals.Token));
             var files = CurationSheets.Write(folder, report, images, pictures);

@@ -28,9 +28,9 @@ internal static class EmbedCommand
                 throw new UsageException($"--out is '{file}': name a file that ends in {string.Join(", ", VectorFile.Endings)}.");
             using var signals = new InterruptSignals(terminal);
             using var encoder = options.Load(parsed);
-            var (images, pictures) = options.Open(terminal, parsed, encoder, signals.Token);
+            var (images, meant) = options.Open(terminal, parsed, encoder, signals.Token);
             using var owned = images;
-            var set = options.Vectors(terminal, parsed, encoder, images, pictures, signals.Token);
+            var (set, pictures) = options.Vectors(terminal, parsed, encoder, images, meant, signals.Token);
             if (file is not null)
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);

@@ -60,11 +60,18 @@ internal sealed class EmbeddingOptionSet
         }
     }
 
-    /// <summary>Their vectors; kept, where they are one for a picture.</summary>
-    public VectorSet Vectors(Terminal terminal, ParseResult parsed, PictureEncoder encoder, ImageSet images, int[] pictures, CancellationToken cancellation)
+    /// <summary>Their vectors, kept where they are one for a picture; and the pictures that they are of, without those that turned out to be broken as they were decoded.</summary>
+    public (VectorSet Set, int[] Pictures) Vectors(
+        Terminal terminal, ParseResult parsed, PictureEncoder encoder, ImageSet images, int[] pictures, CancellationToken cancellation)
     {
         var kept = encoder.Kind.Pooling == Pooling.Patches ? null : new FeatureCache(parsed.GetValue(cache)!);
-        return ProgressBar.While(terminal, "embedding", progress =>
+        var told = images.Broken.Count;
+        var set = ProgressBar.While(terminal, "embedding", progress =>
             encoder.Embed(images, pictures, kept, new Relay<int>(done => progress.Report((done, pictures.Length, ""))), cancellation));
+        var broken = images.Broken.Select(picture => picture.Name).ToHashSet(StringComparer.Ordinal);
+        int[] sound = [.. Enumerable.Range(0, set.Count).Where(row => !broken.Contains(set.Names[row]))]; // another picture stood in for the others
+        if (sound.Length == set.Count) return (set, pictures);
+        BrokenPictures.Tell(terminal, [.. images.Broken.Skip(told)]);
+        return (set.Take(sound), [.. sound.Select(row => pictures[row])]);
     }
 }

@@ -25,10 +25,10 @@ internal static class MapCommand
             var file = CommonOptions.FileEndingWith(".png", parsed.GetValue(output)!);
             using var signals = new InterruptSignals(terminal);
             using var encoder = options.Load(parsed);
-            var (images, pictures) = options.Open(terminal, parsed, encoder, signals.Token, StandardPictures);
+            var (images, meant) = options.Open(terminal, parsed, encoder, signals.Token, StandardPictures);
             using var owned = images;
+            var (set, pictures) = options.Vectors(terminal, parsed, encoder, images, meant, signals.Token);
             if (pictures.Length < 2) throw new OptionsException([$"there are {pictures.Length} pictures: a map takes two or more"]);
-            var set = options.Vectors(terminal, parsed, encoder, images, pictures, signals.Token);
             var places = ProgressBar.While(terminal, "laying out", progress =>
                 PictureMap.Place(set.Vectors, parsed.GetValue(layout), new Relay<int>(done => progress.Report((done, 1000, ""))), signals.Token));
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);

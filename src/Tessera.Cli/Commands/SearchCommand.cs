@@ -40,7 +40,9 @@ internal static class SearchCommand
             var pictures = Array.Empty<int>();
             if (file is null) (images, pictures) = options.Open(terminal, parsed, encoder, signals.Token);
             using var owned = images;
-            var known = new VectorIndex(images is null ? VectorFile.Read(file!) : options.Vectors(terminal, parsed, encoder, images, pictures, signals.Token));
+            var set = file is null ? null : VectorFile.Read(file);
+            if (images is not null) (set, pictures) = options.Vectors(terminal, parsed, encoder, images, pictures, signals.Token);
+            var known = new VectorIndex(set!);
             var results = known.Search(asked, wanted).Zip(files, (found, query) => new SearchResult(query, found)).ToList();
             foreach (var (query, found) in results)
             {
