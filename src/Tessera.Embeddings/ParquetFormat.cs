@@ -31,7 +31,8 @@ internal sealed class ParquetFormat : VectorFormat
     public override VectorSet Read(Stream stream, string file, VectorSidecar? sidecar)
     {
         var (values, names, words) = (new List<float>(), new List<string>(), new List<string?>());
-        var (groups, known, width) = Open(stream);
+        var (groups, known) = Open(stream);
+        var width = -1; // until the first row tells
         for (var group = 0; group < groups; group++)
         {
             foreach (var row in ParquetSerializer.DeserializeAsync<Row>(stream, rowGroupIndex: group).GetAwaiter().GetResult().Data)
@@ -49,13 +50,13 @@ internal sealed class ParquetFormat : VectorFormat
         return new VectorSet(new LabelledVectors([.. values], width, labels), names, classes, known?.Origin);
     }
 
-    private static (int Groups, VectorSidecar? Known, int Width) Open(Stream stream)
+    private static (int Groups, VectorSidecar? Known) Open(Stream stream)
     {
         var reader = ParquetReader.CreateAsync(stream, leaveStreamOpen: true).GetAwaiter().GetResult();
         try
         {
             var known = reader.CustomMetadata.TryGetValue(Key, out var text) ? JsonSerializer.Deserialize<VectorSidecar>(text, VectorSidecar.Json) : null;
-            return (reader.RowGroupCount, known, -1);
+            return (reader.RowGroupCount, known);
         }
         finally
         {

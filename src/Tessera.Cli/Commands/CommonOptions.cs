@@ -88,6 +88,19 @@ internal static class CommonOptions
         ? file
         : throw new UsageException($"--out is '{file}': name a {ending} file.");
 
+    /// <summary>The PNG file that --out names, its folder made: none of the pictures that it is drawn of.</summary>
+    /// <exception cref="UsageException">It has another ending, or is one of them.</exception>
+    public static string PngBeside(IEnumerable<string> pictures, string file)
+    {
+        FileEndingWith(".png", file);
+        if (pictures.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file))) throw new UsageException($"--out names {file}, which is one of the pictures: choose another.");
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
+        return file;
+    }
+
+    /// <summary>A word as it is typed: between quotes where it holds a blank.</summary>
+    public static string Quoted(string word) => word.Contains(' ') ? $"\"{word}\"" : word;
+
     private static T Read<T>(ArgumentResult result)
     {
         var (type, text) = (Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T), Text(result));

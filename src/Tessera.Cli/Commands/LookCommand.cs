@@ -21,10 +21,8 @@ internal static class LookCommand
         foreach (var option in new Option[] { model, output, device }) command.Add(option);
         command.SetAction(parsed =>
         {
-            var file = CommonOptions.FileEndingWith(".png", parsed.GetValue(output)!);
             var files = parsed.GetValue(pictures)!;
-            if (files.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file))) throw new UsageException($"--out names {file}, which is one of the pictures: choose another.");
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
+            var file = CommonOptions.PngBeside(files, parsed.GetValue(output)!);
             var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var loaded = ModelFile.LoadEncoder(parsed.GetValue(model)!, target);
             EncoderFigure.Save(file, loaded, files, target);

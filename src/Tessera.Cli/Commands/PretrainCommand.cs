@@ -126,7 +126,7 @@ internal static class PretrainCommand
         }
         catch (OperationCanceledException)
         {
-            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {Quoted(run.Folder)}");
+            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {CommonOptions.Quoted(run.Folder)}");
             return ExitCode.Interrupted;
         }
         if (summary.HeldOut is { } heldOut)
@@ -140,6 +140,4 @@ internal static class PretrainCommand
         terminal.Result(summary);
         return ExitCode.Done;
     }
-
-    private static string Quoted(string path) => path.Contains(' ') ? $"\"{path}\"" : path;
 }

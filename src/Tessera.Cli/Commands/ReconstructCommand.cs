@@ -24,10 +24,7 @@ internal static class ReconstructCommand
 
         command.SetAction(parsed =>
         {
-            var file = CommonOptions.FileEndingWith(".png", parsed.GetValue(output)!);
-            if (parsed.GetValue(pictures)!.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file)))
-                throw new UsageException($"--out names {file}, which is one of the pictures: choose another.");
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
+            var file = CommonOptions.PngBeside(parsed.GetValue(pictures)!, parsed.GetValue(output)!);
             var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var loaded = ModelFile.Load(parsed.GetValue(model)!, target);
             var sampler = masks.Sampler(parsed, loaded);

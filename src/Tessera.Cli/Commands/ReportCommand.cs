@@ -29,13 +29,11 @@ internal static class ReportCommand
         var name = Path.GetFileName(Path.GetFullPath(folder).TrimEnd(Path.DirectorySeparatorChar));
         return RunReport.Write(folder,
         [
-            $"tessera pretrain {string.Join(' ', switches.Select(Quoted))} --out {Quoted(name)}",
-            $"tessera evaluate all --model {Quoted(name)} --data {Quoted(options.Data.Source)}",
-            $"tessera report {Quoted(name)}",
+            $"tessera pretrain {string.Join(' ', switches.Select(CommonOptions.Quoted))} --out {CommonOptions.Quoted(name)}",
+            $"tessera evaluate all --model {CommonOptions.Quoted(name)} --data {CommonOptions.Quoted(options.Data.Source)}",
+            $"tessera report {CommonOptions.Quoted(name)}",
         ]);
     }
-
-    private static string Quoted(string word) => word.Contains(' ', StringComparison.Ordinal) ? $"\"{word}\"" : word;
 
     private sealed record Reported(string File);
 }

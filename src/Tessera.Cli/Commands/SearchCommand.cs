@@ -30,7 +30,7 @@ internal static class SearchCommand
             if (wanted < 1) throw new UsageException("--count must be at least 1.");
             if (file is null == !options.NamesData(parsed)) throw new UsageException("Name where to search: --data SOURCE, or --index FILE.");
             if (sheet is not null && file is not null) throw new UsageException("--out draws pictures, and --index has none: search in --data.");
-            if (sheet is not null) CommonOptions.FileEndingWith(".png", sheet);
+            if (sheet is not null) CommonOptions.PngBeside(parsed.GetValue(queries)!, sheet);
 
             using var signals = new InterruptSignals(terminal);
             using var encoder = options.Load(parsed);
@@ -51,7 +51,6 @@ internal static class SearchCommand
             }
             if (sheet is not null)
             {
-                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(sheet))!);
                 NeighbourSheet.Save(sheet, images!, pictures, results, encoder.Shape);
                 terminal.Say(Path.GetFullPath(sheet));
             }

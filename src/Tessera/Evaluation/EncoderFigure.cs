@@ -37,7 +37,7 @@ public static class EncoderFigure
         var shown = original.to(ScalarType.Float32).Times(1 / 255.0);
         var looked = shown * Enlarged(attention.Times(1 - Dark).Plus(Dark), options);
         var painted = Enlarged(colours, options);
-        var rows = pictures.Select((picture, i) => new GridRow([Rgb(shown[i]), Rgb(looked[i]), Rgb(painted[i])], Path.GetFileName(picture))).ToList();
+        var rows = pictures.Select((picture, i) => new GridRow([ReconstructionFigure.ToRgb(shown[i]), ReconstructionFigure.ToRgb(looked[i]), ReconstructionFigure.ToRgb(painted[i])], Path.GetFileName(picture))).ToList();
         ImageGrid.Save(file, rows, ["original", "attention", "components"], ImageGrid.ScaleFor(shape));
     }
 
@@ -72,6 +72,4 @@ public static class EncoderFigure
     /// <summary>Each patch's value in all its pixels.</summary>
     private static Tensor Enlarged(Tensor patches, VisionTransformerOptions options) =>
         patches.repeat_interleave(options.PatchSize, dim: 2).repeat_interleave(options.PatchSize, dim: 3);
-
-    private static RgbImage Rgb(Tensor picture) => ReconstructionFigure.ToRgb(picture);
 }

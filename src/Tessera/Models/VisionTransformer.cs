@@ -41,8 +41,7 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     public override Tensor forward(Tensor images)
     {
         using var scope = NewDisposeScope();
-        var tokens = Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions()); // (B, N, D)
-        return Encode(tokens).MoveToOuterDisposeScope();
+        return Encode(PatchTokens(images)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes whole pictures by the first blocks alone, for several numbers of them in one pass.</summary>
@@ -61,7 +60,7 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
             ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Options.Depth, nameof(counts));
         }
         using var scope = NewDisposeScope();
-        var tokens = WithClassToken(Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions())); // (B, n, D)
+        var tokens = WithClassToken(PatchTokens(images)); // (B, n, D)
         var taken = new Dictionary<int, Tensor>();
         for (var made = 1; made <= counts.Max(); made++)
         {
@@ -80,7 +79,7 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     public Tensor Attention(Tensor images)
     {
         using var scope = NewDisposeScope();
-        var tokens = WithClassToken(Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions()));
+        var tokens = WithClassToken(PatchTokens(images));
         foreach (var block in blocks.Take(Options.Depth - 1)) tokens = block.call(tokens);
         var weights = blocks[Options.Depth - 1].Attention(tokens); // (B, heads, n, n)
         var taken = Options.ClassToken ? weights.select(2, 0).narrow(-1, 1, Options.PatchCount) : weights.mean([2L]); // (B, heads, N)
@@ -127,6 +126,9 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         foreach (var block in blocks) tokens = block.call(tokens);
         return norm.call(tokens).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The patches of whole pictures with their positions, (B, N, D): what the blocks begin with.</summary>
+    private Tensor PatchTokens(Tensor images) => Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions());
 
     /// <param name="tokens">(B, n, D)</param>
     /// <returns>(B, n + 1, D), or the same where there is none</returns>
