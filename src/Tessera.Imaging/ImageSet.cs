@@ -23,6 +23,9 @@ public abstract class ImageSet : IDisposable
     /// <summary>See <see cref="ImageSource.ClassNames"/>.</summary>
     public abstract IReadOnlyList<string> ClassNames { get; }
 
+    /// <summary>See <see cref="ImageSource.ClassTitles"/>.</summary>
+    public abstract IReadOnlyList<string> ClassTitles { get; }
+
     /// <summary>See <see cref="ImageSource.Kind"/>.</summary>
     public abstract string SourceKind { get; }
 

@@ -70,8 +70,8 @@ public sealed unsafe partial class PackedImages : ImageSet
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassNames => catalogue.ClassNames;
 
-    /// <summary>See <see cref="ImageSource.ClassTitles"/>.</summary>
-    public IReadOnlyList<string> ClassTitles => catalogue.ClassTitles;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassTitles => catalogue.ClassTitles;
 
     /// <summary>Pictures that could not be read and are not here.</summary>
     public override IReadOnlyList<BrokenImage> Broken => catalogue.Broken;

@@ -61,6 +61,9 @@ public sealed class StreamedImages : ImageSet
     public override IReadOnlyList<string> ClassNames => source.ClassNames;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassTitles => source.ClassTitles;
+
+    /// <inheritdoc/>
     public override string SourceKind => source.Kind;
 
     /// <inheritdoc/>

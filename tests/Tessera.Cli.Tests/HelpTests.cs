@@ -11,6 +11,7 @@ public sealed class HelpTests
     [InlineData("evaluate reconstruction")]
     [InlineData("evaluate knn")]
     [InlineData("evaluate linear")]
+    [InlineData("evaluate attentive")]
     [InlineData("info")]
     [InlineData("models")]
     [InlineData("models pack")]

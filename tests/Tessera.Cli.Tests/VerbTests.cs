@@ -327,6 +327,49 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Evaluate_Linear_Draws_What_Is_Confused()
+    {
+        var file = folder["confusion.png"];
+        string[] arguments = ["evaluate", "linear", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", run.Cache, "--confusion"];
+
+        var outcome = CommandLine.Run([.. arguments, file]).ShouldBeDone();
+
+        outcome.OutputLines[^1].ShouldMatch("^most often taken for each other: [a-z]+ and [a-z]+ \\([0-9]+ and [0-9]+ %\\)");
+        using var picture = SKBitmap.Decode(file);
+        picture.Width.ShouldBeGreaterThan(100);
+        CommandLine.Run([.. arguments, "table.csv"]).ShouldFail(2, "--confusion is 'table.csv': name a .png file.");
+    }
+
+    [Theory]
+    [InlineData("attentive", "one query over the patch tokens")]
+    [InlineData("linear --protocol mae", "a linear layer after a batch norm, by LARS")]
+    public void Evaluate_Trains_Probes_In_Steps_On_Crops(string probe, string head)
+    {
+        string[] arguments = ["evaluate", .. probe.Split(' '), "--model", run.Folder, "--data", TrainedRun.Data, "--cache", run.Cache, "--epochs", "2"];
+
+        var lines = CommandLine.Run([.. arguments, "--layers", "2"]).ShouldBeDone().OutputLines;
+        var report = Json(CommandLine.Run([.. arguments, "--json"]));
+
+        lines[0].ShouldMatch($"^10 held-out pictures of shapes:100, [0-9]+ classes: {head}, 2 epochs over crops of [0-9]+ training pictures$");
+        lines[1].ShouldEndWith("  top-1 (%)   95 % interval top-5 (%)         rate");
+        string[] names = ["encoder", "encoder, layer 2", "same encoder, random weights", "same encoder, random weights, layer 2"];
+        foreach (var (line, name) in lines.Skip(2).Zip(names)) line.ShouldMatch($"^  {name} +[0-9.]+ ");
+        report.GetProperty("rows").GetArrayLength().ShouldBe(2);
+        var top1 = report.GetProperty("rows")[0].GetProperty("measured").GetProperty("top1");
+        lines[2].ShouldContain(FormattableString.Invariant($" {10.0 * top1.GetProperty("correct").GetInt32():f2} "));
+        CommandLine.Run([.. arguments[..^1], "0"]).ShouldFail(2, "The number of epochs is 0: it must be at least 1.");
+    }
+
+    [Fact]
+    public void Evaluate_Linear_Refuses_Options_That_Do_Not_Go_Together()
+    {
+        string[] arguments = ["evaluate", "linear", "--model", run.Folder, "--data", TrainedRun.Data];
+
+        CommandLine.Run([.. arguments, "--epochs", "3"]).ShouldFail(2, "--epochs is for --protocol mae: the optimum is searched until it is found.");
+        CommandLine.Run([.. arguments, "--protocol", "mae", "--confusion", "x.png"]).ShouldFail(2, "--confusion is for --protocol optimum: leave out one.");
+    }
+
+    [Fact]
     public void Evaluate_Measures_Other_Layers_With_Random_Weights_Beside_Each()
     {
         string[] arguments = ["evaluate", "knn", "--model", run.Folder, "--data", TrainedRun.Data, "--cache", folder["cache"]];
@@ -351,7 +394,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         var outcome = CommandLine.Run("evaluate", "all", "--model", copy, "--data", TrainedRun.Data, "--cache", run.Cache, "--json").ShouldBeDone();
 
         var json = Json(outcome);
-        foreach (var name in new[] { "reconstruction", "knn", "linear" })
+        foreach (var name in new[] { "reconstruction", "knn", "linear", "attentive" })
         {
             var kept = JsonDocument.Parse(File.ReadAllText(Path.Join(copy, "evaluations", $"{name}.json"))).RootElement;
             kept.GetProperty("evaluation").GetString().ShouldBe(name);
@@ -362,7 +405,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         Directory.CreateDirectory(flat);
         for (var i = 0; i < 4; i++) File.WriteAllBytes(Path.Join(flat, $"{i}.png"), Pictures.Encode(20 + i, 20, SKColorType.Rgba8888, SKEncodedImageFormat.Png));
         var unlabelled = CommandLine.Run("evaluate", "all", "--model", Path.Join(copy, "model.safetensors"), "--data", flat, "--cache", folder["cache"]).ShouldBeDone();
-        unlabelled.Error.ShouldContain("the pictures have no two classes: knn and linear have nothing to judge by");
+        unlabelled.Error.ShouldContain("the pictures have no two classes: knn, linear and attentive have nothing to judge by");
         unlabelled.Error.ShouldNotContain("kept in the run");
     }
 

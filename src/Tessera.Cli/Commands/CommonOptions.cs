@@ -82,18 +82,18 @@ internal static class CommonOptions
     public static string Word(Enum value) => value.GetType().GetField(value.ToString())!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name
         ?? JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 
-    /// <summary>The file that --out names, which has that ending: a slip never replaces a file of another kind.</summary>
+    /// <summary>The file that an option names, which has that ending: a slip never replaces a file of another kind.</summary>
     /// <exception cref="UsageException">It has another.</exception>
-    public static string FileEndingWith(string ending, string file) => file.EndsWith(ending, StringComparison.OrdinalIgnoreCase)
+    public static string FileEndingWith(string ending, string file, string option = "--out") => file.EndsWith(ending, StringComparison.OrdinalIgnoreCase)
         ? file
-        : throw new UsageException($"--out is '{file}': name a {ending} file.");
+        : throw new UsageException($"{option} is '{file}': name a {ending} file.");
 
-    /// <summary>The PNG file that --out names, its folder made: none of the pictures that it is drawn of.</summary>
+    /// <summary>The PNG file that an option names, its folder made: none of the pictures that it is drawn of.</summary>
     /// <exception cref="UsageException">It has another ending, or is one of them.</exception>
-    public static string PngBeside(IEnumerable<string> pictures, string file)
+    public static string PngBeside(IEnumerable<string> pictures, string file, string option = "--out")
     {
-        FileEndingWith(".png", file);
-        if (pictures.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file))) throw new UsageException($"--out names {file}, which is one of the pictures: choose another.");
+        FileEndingWith(".png", file, option);
+        if (pictures.Any(p => Path.GetFullPath(p) == Path.GetFullPath(file))) throw new UsageException($"{option} names {file}, which is one of the pictures: choose another.");
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
         return file;
     }

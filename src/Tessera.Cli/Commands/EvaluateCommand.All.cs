@@ -17,7 +17,7 @@ internal static partial class EvaluateCommand
     private static Verb All(Terminal terminal)
     {
         var command = new Verb("all",
-            "Measure all that the model and the labels allow: reconstruction where there is a decoder, knn and linear where pictures have labels. A run directory keeps what came out.",
+            "Measure all that the model and the labels allow: reconstruction where there is a decoder; knn, linear and attentive, which takes longest, where pictures have labels. A run directory keeps what came out.",
             "tessera evaluate all --model runs/pictures --data pictures/");
         var model = CommonOptions.Model();
         var data = CommonOptions.Data();
@@ -26,7 +26,7 @@ internal static partial class EvaluateCommand
         var split = CommonOptions.Words("--split", "Which pictures are measured on: held out for final figures, or for choices", MeasuredSplit.HeldOut);
         var limit = CommonOptions.Value<int?>("--limit", "N", "A seeded, class-balanced subset of so many labelled training pictures [default: all]");
         var noPack = ModelPictures.NoPack();
-        var precision = CommonOptions.Words("--precision", "Number format of the encoder in knn and linear", Precision.Fp32);
+        var precision = CommonOptions.Words("--precision", "Number format of the encoder where pictures are classified", Precision.Fp32);
         foreach (var option in new Option[] { model, data, split, noPack, limit, device, precision, cache }) command.Add(option);
         command.SetAction(parsed =>
         {
@@ -38,7 +38,7 @@ internal static partial class EvaluateCommand
             var seed = MaskOptionSet.SplitSeed(encoder.Description);
             using var images = ModelPictures.Open(terminal, encoder.Description, parsed.GetValue(data)!, parsed.GetValue(noPack), folder, signals.Token);
             Warn(terminal, encoder.Description.Data, images, measured);
-            var (restored, knn, linear) = ((ReconstructionReport?)null, (KnnReport?)null, (LinearReport?)null);
+            var (restored, knn, linear, attentive) = ((ReconstructionReport?)null, (KnnReport?)null, (LinearReport?)null, (ProbeReport?)null);
 
             if (encoder.Description.Reconstruction is { } head)
             {
@@ -64,9 +64,16 @@ internal static partial class EvaluateCommand
                     progress: new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), cancellation: signals.Token));
                 Show(terminal, linear, images);
                 Keep(terminal, name, "linear", measured, images, linear);
+                if (RunDirectory.IsRun(name) && ConfusionPicture.Encode(linear.Rows[0].Probe.Measured.Confusion!, images) is { } confusion)
+                    File.WriteAllBytes(Path.ChangeExtension(RunDirectory.EvaluationFile(name, Named("linear", measured)), ".png"), confusion);
+                attentive = ProgressBar.While(terminal, "training", progress => ProbeEvaluation.Run(
+                    ProbeProtocol.Attentive, new ProbeOptions(), encoder, images, measured, parsed.GetValue(limit), seed, target,
+                    progress: new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), cancellation: signals.Token));
+                Show(terminal, attentive, images);
+                Keep(terminal, name, "attentive", measured, images, attentive);
             }
-            else terminal.Note("the pictures have no two classes: knn and linear have nothing to judge by");
-            terminal.Result(new Evaluated(restored, knn, linear));
+            else terminal.Note("the pictures have no two classes: knn, linear and attentive have nothing to judge by");
+            terminal.Result(new Evaluated(restored, knn, linear, attentive));
             return ExitCode.Done;
         });
         return command;
@@ -76,13 +83,15 @@ internal static partial class EvaluateCommand
     private static void Keep<T>(Terminal terminal, string model, string evaluation, MeasuredSplit split, ImageSet images, T report)
     {
         if (!RunDirectory.IsRun(model)) return;
-        var file = RunDirectory.EvaluationFile(model, split == MeasuredSplit.HeldOut ? evaluation : $"{evaluation}-{ReportText.Word(split)}");
+        var file = RunDirectory.EvaluationFile(model, Named(evaluation, split));
         RunDirectory.WriteText(file, JsonSerializer.Serialize(new KeptEvaluation<T>(evaluation, DateTimeOffset.UtcNow, images.SourceLocation, images.Fingerprint, report), TesseraJson.Options) + "\n");
         terminal.Note($"kept in the run: {file}");
     }
 
+    private static string Named(string evaluation, MeasuredSplit split) => split == MeasuredSplit.HeldOut ? evaluation : $"{evaluation}-{ReportText.Word(split)}";
+
     /// <summary>An evaluation as a run keeps it.</summary>
     private sealed record KeptEvaluation<T>(string Evaluation, DateTimeOffset Made, string Data, string Fingerprint, T Report);
 
-    private sealed record Evaluated(ReconstructionReport? Reconstruction, KnnReport? Knn, LinearReport? Linear);
+    private sealed record Evaluated(ReconstructionReport? Reconstruction, KnnReport? Knn, LinearReport? Linear, ProbeReport? Attentive);
 }

@@ -20,8 +20,11 @@ internal static partial class EvaluateCommand
     /// <param name="title">What is at work.</param>
     /// <param name="evaluate">The work.</param>
     /// <param name="show">Says what came out.</param>
+    /// <param name="check">Refuses options that do not go together.</param>
+    /// <param name="own">Options that this verb alone has.</param>
     private static Verb OfFeatures<T>(
-        Terminal terminal, Verb command, string use, string title, Func<FeatureWork, T> evaluate, Action<T, ImageSet> show) where T : notnull
+        Terminal terminal, Verb command, string use, string title, Func<FeatureWork, T> evaluate, Action<T, ImageSet> show, Action<ParseResult>? check = null,
+        params IReadOnlyList<Option> own) where T : notnull
     {
         var model = CommonOptions.Model();
         var data = CommonOptions.Data();
@@ -34,13 +37,14 @@ internal static partial class EvaluateCommand
         var noPack = ModelPictures.NoPack();
         var precision = CommonOptions.Words(
             "--precision", "Number format of the encoder; bf16 is faster where the machine has its instructions, and moves figures by less than they are uncertain", Precision.Fp32);
-        foreach (var option in new Option[] { model, data, split, noPack, limit, perClass, layers, device, precision, cache }) command.Add(option);
+        foreach (var option in (Option[])[model, data, .. own, split, noPack, limit, perClass, layers, device, precision, cache]) command.Add(option);
 
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(limit) < 1) throw new UsageException("--limit must be at least 1.");
             if (parsed.GetValue(perClass) < 1) throw new UsageException("--labels-per-class must be at least 1.");
             if (parsed.GetValue(perClass) is not null && parsed.GetValue(limit) is not null) throw new UsageException("--limit and --labels-per-class both say how many: leave out one.");
+            check?.Invoke(parsed);
             var others = Layers(parsed.GetValue(layers));
             var target = CommonOptions.Prepared(parsed.GetValue(device)!);
             using var signals = new InterruptSignals(terminal);
@@ -50,7 +54,7 @@ internal static partial class EvaluateCommand
             Warn(terminal, loaded.Description.Data, images, measured);
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
             var report = ProgressBar.While(terminal, title, progress => evaluate(new FeatureWork(
-                loaded, images, measured, parsed.GetValue(perClass) * images.ClassNames.Count ?? parsed.GetValue(limit), others, seed, target, new FeatureCache(folder),
+                parsed, loaded, images, measured, parsed.GetValue(perClass) * images.ClassNames.Count ?? parsed.GetValue(limit), others, seed, target, new FeatureCache(folder),
                 new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), signals.Token)));
             show(report, images);
             terminal.Result(report);
@@ -94,6 +98,6 @@ internal static partial class EvaluateCommand
     /// <summary>What an evaluation by vectors takes.</summary>
     // One object, made when the work begins: a delegate that takes these one by one names TorchSharp's device, and making it loads libtorch, for each verb's help too.
     private sealed record FeatureWork(
-        PretrainedEncoder Model, ImageSet Images, MeasuredSplit Split, int? Limit, IReadOnlyList<FeatureKind> Others, ulong Seed, torch.Device Device, FeatureCache Cache,
+        ParseResult Parsed, PretrainedEncoder Model, ImageSet Images, MeasuredSplit Split, int? Limit, IReadOnlyList<FeatureKind> Others, ulong Seed, torch.Device Device, FeatureCache Cache,
         IProgress<EvaluationPhase> Progress, CancellationToken Cancellation);
 }

@@ -17,6 +17,7 @@ internal static partial class EvaluateCommand
         command.Add(Reconstruction(terminal));
         command.Add(Knn(terminal));
         command.Add(Linear(terminal));
+        command.Add(Attentive(terminal));
         command.Add(All(terminal));
         return command;
     }

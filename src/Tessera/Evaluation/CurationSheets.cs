@@ -27,6 +27,7 @@ public static class CurationSheets
         ArgumentNullException.ThrowIfNull(report);
         Directory.CreateDirectory(folder);
         var files = new List<string>();
+        var titles = images.ClassNames.Select((name, label) => (name, Title: ReportText.Title(images, label))).ToDictionary(c => c.name, c => c.Title);
         Table("outliers.csv", ["name", "class", "distance"], report.Outliers.Select(o => Row(o.Picture, o.Distance)));
         Table("exact-duplicates.csv", ["group", "name", "class", "split", "similarity"], Rows(report.ExactDuplicates));
         Table("near-duplicates.csv", ["group", "name", "class", "split", "similarity"], Rows(report.NearDuplicates));
@@ -44,7 +45,7 @@ public static class CurationSheets
         Sheet("near-duplicates.png", report.NearDuplicates.Select(g => Line(g.Pictures, $"{Similarity(g.Similarity)}: {Names(g.Pictures)}")));
         Sheet("leaks.png", report.Leaks.Select(g => Line(g.Pictures, $"{Similarity(g.Similarity)}: {Names(g.Pictures)}")));
         Sheet("suspected-labels.png", report.SuspectedLabels.Select(s => Line([s.Picture, .. s.Nearest],
-            $"{s.Picture.Name} is {s.Picture.Class}, and {s.Disagree} of {s.Neighbours} neighbours are not; suggested: {s.Other}")));
+            $"{s.Picture.Name} is {titles[s.Picture.Class!]}, and {s.Disagree} of {s.Neighbours} neighbours are not; suggested: {titles[s.Other]}")));
         Sheet("clusters.png", report.Clusters.Select((cluster, number) => (cluster, number)).OrderByDescending(c => c.cluster.Count).ThenBy(c => c.number)
             .Select(c => Line(c.cluster, string.Create(CultureInfo.InvariantCulture, $"cluster {c.number}: {c.cluster.Count} pictures"))));
         Sheet("to-label.png", Lines(report.ToLabel.Select(o => o.Picture)));

@@ -1,4 +1,5 @@
 using Tessera.Imaging;
+using Tessera.Runtime;
 
 namespace Tessera.Evaluation;
 
@@ -24,5 +25,30 @@ public sealed record LabelledPictures(int[] Known, int[] Asked)
             return labelled.Length > 0 ? labelled
                 : throw new ImageSourceException($"The {side} pictures of {images.SourceLocation} have no labels, by which an encoder is judged: give pictures in one folder per class.");
         }
+    }
+}
+
+/// <summary>Labelled pictures where something must be chosen before others are met.</summary>
+/// <param name="Train">Ascending indices: training pictures, none of <paramref name="Choice"/> among them.</param>
+/// <param name="Choice">Ascending indices: pictures of the development split, to choose by.</param>
+/// <param name="Test">Ascending indices: held-out pictures; null where the figures are those that the choice was made by.</param>
+public sealed record ChosenPictures(int[] Train, int[] Choice, int[]? Test)
+{
+    /// <summary>Takes the development split out of the training pictures, where it is not left out already.</summary>
+    /// <param name="pictures">Both sides of the split.</param>
+    /// <param name="images">The pictures.</param>
+    /// <param name="split">The side that is measured.</param>
+    /// <param name="seed">Draws the split.</param>
+    /// <exception cref="OptionsException">A limit leaves no pictures to train on, or none to choose by.</exception>
+    public static ChosenPictures Of(LabelledPictures pictures, ImageSet images, MeasuredSplit split, ulong seed)
+    {
+        ArgumentNullException.ThrowIfNull(pictures);
+        if (split == MeasuredSplit.Development) return new ChosenPictures(pictures.Known, pictures.Asked, null);
+        var development = DataSplit.Of(images, limit: null, seed).Development.ToHashSet();
+        var sides = pictures.Known.ToLookup(development.Contains);
+        int[] train = [.. sides[false]], choice = [.. sides[true]];
+        return train.Length > 0 && choice.Length > 0
+            ? new ChosenPictures(train, choice, pictures.Asked)
+            : throw new OptionsException([new OptionFault($"of {pictures.Known.Length} labelled training pictures {choice.Length} are of the development split: some must be, to choose by, and some not: take more pictures", "Data.Limit")]);
     }
 }

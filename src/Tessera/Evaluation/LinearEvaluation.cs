@@ -10,6 +10,8 @@ namespace Tessera.Evaluation;
 /// <summary>Measures an encoder by what a linear layer on its vectors reaches, beside what learned nothing.</summary>
 public static class LinearEvaluation
 {
+    private const int MostPairs = 20; // that are named
+
     /// <summary>Trains linear layers on the vectors of the encoder, of the same encoder with random weights, and on the pixels.</summary>
     /// <param name="model">The encoder, on <paramref name="device"/>.</param>
     /// <param name="images">Pictures of its size.</param>
@@ -32,18 +34,21 @@ public static class LinearEvaluation
         IReadOnlyList<FeatureKind>? others = null, IProgress<EvaluationPhase>? progress = null, CancellationToken cancellation = default)
     {
         var pictures = LabelledPictures.Of(images, split, limit, seed);
-        var development = DataSplit.Of(images, limit: null, seed).Development.ToHashSet();
-        if (split == MeasuredSplit.HeldOut && pictures.Known.Count(development.Contains) is var choosing && (choosing == 0 || choosing == pictures.Known.Length))
-            throw new OptionsException([new OptionFault($"of {pictures.Known.Length} labelled training pictures {choosing} are of the development split: some must be, to choose the weight decay by, and some not: take more pictures", "Data.Limit")]);
+        var choosing = ChosenPictures.Of(pictures, images, split, seed).Choice.ToHashSet();
 
         var rows = FeatureComparison.Of(model, images, pictures, seed, device, cache, others ?? [], work: pictures.Known.Length, Measure, progress, cancellation);
-        return new LinearReport(split, images.ClassNames.Count, rows[0].Probe.Measured.Trained, rows[0].Probe.Measured.Top1.Count, rows);
+        return new LinearReport(
+            split, images.ClassNames.Count, rows[0].Probe.Measured.Trained, rows[0].Probe.Measured.Top1.Count, rows, [.. rows[0].Probe.Measured.Confusion!.Pairs().Take(MostPairs).Select(Named)]);
+
+        ConfusedClasses Named(ConfusedPair pair) => new(Title(pair.First), Title(pair.Second), pair.FirstAsSecond, pair.SecondAsFirst);
+
+        string Title(int label) => ReportText.Title(images, label);
 
         LinearRow Measure(string name, LabelledVectors known, LabelledVectors asked, IProgress<int> told)
         {
             var (train, choice, test) = split == MeasuredSplit.Development
                 ? (known, asked, null)
-                : (Where(known, picture => !development.Contains(picture)), Where(known, development.Contains), asked);
+                : (Where(known, picture => !choosing.Contains(picture)), Where(known, choosing.Contains), asked);
             return new LinearRow(name, LinearProbe.Run(train, choice, test, images.ClassNames.Count, device,
                 new Relay<LinearProbeProgress>(p => told.Report((int)((long)pictures.Known.Length * p.Layer / p.MostLayers))), cancellation));
         }
@@ -60,7 +65,15 @@ public static class LinearEvaluation
 /// <param name="Trained">How many labelled pictures the layers were trained on.</param>
 /// <param name="Measured">How many were recognised.</param>
 /// <param name="Rows">The encoder, then what it is compared with.</param>
-public sealed record LinearReport(MeasuredSplit Split, int Classes, int Trained, int Measured, IReadOnlyList<LinearRow> Rows);
+/// <param name="Confused">The pairs of classes that the encoder's layer confuses most.</param>
+public sealed record LinearReport(MeasuredSplit Split, int Classes, int Trained, int Measured, IReadOnlyList<LinearRow> Rows, IReadOnlyList<ConfusedClasses> Confused);
+
+/// <summary>Two classes that were taken for each other, by what people call them.</summary>
+/// <param name="First">A class's title.</param>
+/// <param name="Second">Another's.</param>
+/// <param name="FirstAsSecond">The share of the first's pictures that were taken for the second's, 0 to 1.</param>
+/// <param name="SecondAsFirst">The share of the second's pictures that were taken for the first's, 0 to 1.</param>
+public sealed record ConfusedClasses(string First, string Second, double FirstAsSecond, double SecondAsFirst);
 
 /// <summary>The figures of one kind of vectors.</summary>
 /// <param name="Name">Which.</param>

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Tessera.Embeddings;
 using Tessera.Runtime;
 using static TorchSharp.torch;
@@ -56,8 +57,8 @@ public static class LinearProbe
             {
                 (weights, var passes) = regression.Minimize(weights, decay, Tell(decay), cancellation);
                 layers++;
-                var (top1, top5) = regression.Measure(weights, measured, cancellation);
-                results.Add(new LinearResult(decay, trained.Count, passes, top1, top5));
+                var (top1, top5, confusion) = regression.Measure(weights, measured, cancellation);
+                results.Add(new LinearResult(decay, trained.Count, passes, top1, top5) { Confusion = confusion });
                 if (results.Count - results.IndexOf(Best(results)) > Patience) break;
             }
             return results;
@@ -102,4 +103,9 @@ public sealed record LinearProbeReport(int Width, int Classes, LinearResult Deve
 /// <param name="Passes">How often it saw them.</param>
 /// <param name="Top1">How often the label's class came out first.</param>
 /// <param name="Top5">How often it came out among the first five.</param>
-public sealed record LinearResult(double Decay, int Trained, int Passes, Accuracy Top1, Accuracy Top5);
+public sealed record LinearResult(double Decay, int Trained, int Passes, Accuracy Top1, Accuracy Top5)
+{
+    /// <summary>What it takes for what.</summary>
+    [JsonIgnore]
+    public ConfusionMatrix? Confusion { get; init; }
+}

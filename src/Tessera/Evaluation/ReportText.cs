@@ -13,6 +13,13 @@ public static class ReportText
     /// <summary>What pictures of a split are.</summary>
     public static string Word(MeasuredSplit split) => split == MeasuredSplit.Development ? "development" : "held-out";
 
+    /// <summary>What people call a class: the first of its titles where it has several, <c>goldfish</c> of <c>goldfish, Carassius auratus</c>.</summary>
+    public static string Title(ImageSet images, int label)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        return images.ClassTitles[label].Split(',')[0];
+    }
+
     /// <summary>One line for an evaluation.</summary>
     public static string Line(ReconstructionReport report, MeasuredSplit split) => string.Create(CultureInfo.InvariantCulture,
         $"PSNR {report.Model.Psnr:f2} dB, SSIM {report.Model.Ssim:f3} on hidden patches of {report.Pictures} {Word(split)} pictures (inverse-distance weighting {report.InverseDistance.Psnr:f2} dB, mean of visible pixels {report.VisibleMean.Psnr:f2} dB)");

@@ -103,21 +103,21 @@ internal sealed class SoftmaxRegression : IDisposable
         return (sums[1].item<double>() / vectors.Count + decay / 2 * Dot(layer, layer), gradient.MoveToOuterDisposeScope());
     }
 
-    /// <summary>How often a layer is right. A class that is level with the label's is taken to come before it.</summary>
-    public (Accuracy Top1, Accuracy Top5) Measure(Tensor weights, StandardizedVectors measured, CancellationToken cancellation = default)
+    /// <summary>How often a layer is right, and what it takes for what.</summary>
+    public (Accuracy Top1, Accuracy Top5, ConfusionMatrix Confusion) Measure(Tensor weights, StandardizedVectors measured, CancellationToken cancellation = default)
     {
-        const int Few = 5;
         using var scope = NewDisposeScope();
         var (layer, bias) = Parts(weights);
-        var places = HeldNumbers.Multiples(Few + 1, 1, weights.device);
-        var counts = measured.Sum(() => [zeros_like(places)], (rows, labels, sums) => // by the label's place, from 1
+        var begins = HeldNumbers.Multiples(classes, classes, weights.device); // of the matrix's rows
+        var sums = measured.Sum(() => [LabelPlaces.None(weights.device), zeros(classes * classes, ScalarType.Int64, weights.device)], (rows, labels, sums) =>
         {
-            var scores = bias.addmm(rows, layer);                                       // (B, K)
-            var before = scores.ge(scores.gather(1, labels)).sum([1], keepdim: true);    // (B, 1), the label's class among them
-            sums[0].PlusInPlace(before.eq(places).sum([0]));
-        }, cancellation)[0];
-        var found = counts.cpu().data<long>().ToArray();
-        return (new Accuracy((int)found[1], measured.Count), new Accuracy((int)found[1..].Sum(), measured.Count));
+            var scores = bias.addmm(rows, layer);                                            // (B, K)
+            sums[0].PlusInPlace(LabelPlaces.Of(scores, labels));
+            var places = begins.index_select(0, labels.flatten()).PlusInPlace(scores.argmax(1)); // (B): in the matrix
+            sums[1].scatter_add_(0, places, ones_like(places));
+        }, cancellation);
+        var (top1, top5) = LabelPlaces.Accuracies(sums[0], measured.Count);
+        return (top1, top5, new ConfusionMatrix(classes, [.. sums[1].cpu().data<long>().ToArray().Select(count => (int)count)]));
     }
 
     /// <summary>Frees the covariance.</summary>

@@ -83,29 +83,18 @@ public static class FeatureExtraction
         return (int)Math.Clamp(Budget / (sizeof(float) * (block + picture)), 1, LargestPart);
     }
 
-    /// <summary>
-    /// Each core encodes parts of its own, with one thread an operation. The parts are cut alike however many cores there are, so that they change nothing.
-    /// </summary>
     private static LabelledVectors Run(Plan plan, ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress, CancellationToken cancellation)
     {
         var values = Room(pictures.Length, plan.Width);
-        using var threads = new WorkerThreads(WorkerThreads.DefaultOn(plan.Device));
+        using var encoder = new BatchEncoder(plan.Part, plan.Device, plan.Vectors);
         var done = 0;
         var loader = new BatchLoader(images, BatchPlan.Whole(masks: null), pinned: plan.Device.type == DeviceType.CUDA);
-        foreach (var batch in loader.Load(pictures, plan.Part * threads.Count, epoch: 0))
+        foreach (var batch in loader.Load(pictures, encoder.AtOnce, epoch: 0))
         {
             using var owned = batch;
+            using var scope = NewDisposeScope();
             cancellation.ThrowIfCancellationRequested();
-            var first = done;
-            threads.Run(worker =>
-            {
-                var (start, end) = (worker * plan.Part, Math.Min((worker + 1) * plan.Part, batch.Count));
-                if (start >= end) return;
-                using var quiet = inference_mode();
-                using var scope = NewDisposeScope();
-                var vectors = plan.Vectors(batch.Images!.narrow(0, start, end - start).to(plan.Device, non_blocking: true)); // (b, D)
-                MemoryMarshal.Cast<byte, float>(vectors.cpu().contiguous().bytes).CopyTo(values.AsSpan((first + start) * plan.Width));
-            });
+            MemoryMarshal.Cast<byte, float>(encoder.Encode(batch).cpu().contiguous().bytes).CopyTo(values.AsSpan(done * plan.Width));
             done += batch.Count;
             progress?.Report(done);
         }

@@ -14,6 +14,9 @@ namespace Tessera.Features;
 /// <summary>What makes vectors of pictures: an encoder, or what it is compared with.</summary>
 public sealed class FeatureSource
 {
+    /// <summary>What the same encoder with random weights is called.</summary>
+    internal const string RandomWeights = "same encoder, random weights";
+
     private static readonly JsonSerializerOptions OneLine = new(TesseraJson.Options) { WriteIndented = false };
 
     private readonly Func<ImageSet, ReadOnlyMemory<int>, IProgress<int>?, CancellationToken, LabelledVectors> extract;
@@ -45,7 +48,7 @@ public sealed class FeatureSource
     /// <param name="kind">What of its output; null: <see cref="FeatureKind.Standard"/>.</param>
     public static FeatureSource OfRandomWeights(
         VisionTransformerOptions encoder, PixelNormalization normalization, ulong seed, Device device, ScalarType type = ScalarType.Float32, FeatureKind? kind = null) => new(
-        "same encoder, random weights" + Suffix(kind),
+        RandomWeights + Suffix(kind),
         string.Create(CultureInfo.InvariantCulture, $"{Words(kind)}, random {seed} {JsonSerializer.Serialize(encoder, OneLine)} {JsonSerializer.Serialize(normalization, OneLine)} on {device.type} in {type}"),
         (images, pictures, progress, cancellation) =>
         {

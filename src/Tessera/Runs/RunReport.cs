@@ -109,11 +109,12 @@ public static class RunReport
             {
                 yield return new(title, ["", "top-1 (%)", "95 % interval", "top-5 (%)"], [.. rows.EnumerateArray().Select(row =>
                 {
-                    var measured = row.TryGetProperty("grid", out var grid) ? grid.EnumerateArray().First(k => k.GetProperty("neighbours").GetInt32() == 20)
+                    var measured = row.TryGetProperty("measured", out var chosen) ? chosen
+                        : row.TryGetProperty("grid", out var grid) ? grid.EnumerateArray().First(k => k.GetProperty("neighbours").GetInt32() == 20)
                         : row.GetProperty("probe") is var probe && probe.GetProperty("test").ValueKind == JsonValueKind.Object ? probe.GetProperty("test") : probe.GetProperty("development");
                     var top1 = measured.GetProperty("top1");
                     return new[] { row.GetProperty("name").GetString()!, Percent(top1, "share"), $"{Percent(top1, "low")} to {Percent(top1, "high")}", Percent(measured.GetProperty("top5"), "share") };
-                })]);
+                })], File.Exists(Path.ChangeExtension(file, ".png")) ? Uri("image/png", File.ReadAllBytes(Path.ChangeExtension(file, ".png"))) : null);
             }
         }
 
@@ -133,7 +134,7 @@ public static class RunReport
 
     private sealed record Chart(string Title, string Source, string Words);
 
-    private sealed record Table(string Title, IReadOnlyList<string> Headings, IReadOnlyList<string[]> Rows);
+    private sealed record Table(string Title, IReadOnlyList<string> Headings, IReadOnlyList<string[]> Rows, string? Confusion = null);
 
     private sealed record Page(
         string Title, string Made, IReadOnlyList<Fact> Facts, IReadOnlyList<Chart> Charts, string? Restored, string? Film,

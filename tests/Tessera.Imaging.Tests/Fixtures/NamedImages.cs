@@ -13,6 +13,8 @@ internal sealed class NamedImages(IReadOnlyList<string> names, int[]? labels = n
 
     public override ReadOnlySpan<int> Labels => labels;
 
+    public override IReadOnlyList<string> ClassTitles => ClassNames;
+
     public override IReadOnlyList<string> ClassNames => [];
 
     public override string SourceKind => "named";

@@ -64,7 +64,7 @@ public sealed class LinearEvaluationTests : IDisposable
         (probe.Development.Trained + probe.Development.Top1.Count).ShouldBe(120);
         Run(images, MeasuredSplit.Development, limit: 160).Trained.ShouldBe(120);
         Should.Throw<OptionsException>(() => Run(images, MeasuredSplit.HeldOut, limit: 1)).Message.ShouldBe(
-            "Of 1 labelled training pictures 1 are of the development split: some must be, to choose the weight decay by, and some not: take more pictures.");
+            "Of 1 labelled training pictures 1 are of the development split: some must be, to choose by, and some not: take more pictures.");
     }
 
     private LinearReport Run(ImageSet images, MeasuredSplit split, int? limit = null)

@@ -89,9 +89,15 @@ public sealed class SoftmaxRegressionTests : IDisposable
         var bias = tensor(new float[] { 7, 6, 5, 4, 3, 2, 2 }, [1, 7]); // the vectors say nothing, and the last two classes are level
         var weights = cat([zeros(1, 7), bias]);
 
-        var (top1, top5) = regression.Measure(weights, rows, Stop);
+        var (top1, top5, confusion) = regression.Measure(weights, rows, Stop);
 
         (top1, top5).ShouldBe((new Accuracy(1, 4), new Accuracy(2, 4)));
+        // All four are taken for the first class.
+        for (var label = 0; label < 7; label++)
+        {
+            for (var answer = 0; answer < 7; answer++)
+                confusion[label, answer].ShouldBe((label, answer) switch { (0, 0) or (1, 0) => 1, (6, 0) => 2, _ => 0 });
+        }
         regression.Measure(regression.Zero(), rows, Stop).Top5.ShouldBe(new Accuracy(0, 4));
     }
 
