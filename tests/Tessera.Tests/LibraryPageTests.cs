@@ -7,7 +7,7 @@ using Tessera.Tests.Fixtures;
 
 namespace Tessera.Tests;
 
-/// <summary>The programs of docs/library.md, compiled and run in processes of their own, in the page's order and in one folder.</summary>
+/// <summary>The programs of docs/library.md and of the packages' pages, compiled and run in processes of their own, in the page's order and in one folder.</summary>
 public sealed partial class LibraryPageTests : IDisposable
 {
     private const string ImplicitUsings = "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading.Tasks;";
@@ -33,6 +33,13 @@ public sealed partial class LibraryPageTests : IDisposable
         outputs[2].Split('\n', StringSplitOptions.RemoveEmptyEntries).Length.ShouldBe(3);
         outputs[3].ShouldBe("13 pictures\n");
         outputs[4].Split('\n').Count(line => line.StartsWith("label first: ", StringComparison.Ordinal)).ShouldBe(5);
+
+        // What the packages' pages say, in the same folder.
+        string[] pages = [.. Directory.GetFiles(Path.Join(AppContext.BaseDirectory, "packages")).Order(StringComparer.Ordinal)];
+        var said = pages.Select(file => Run(Program().Match(File.ReadAllText(file)).Groups[1].Value, 100 + Array.IndexOf(pages, file))).ToList();
+        said[0].Split('\n', StringSplitOptions.RemoveEmptyEntries).Length.ShouldBe(5); // Embeddings: neighbours
+        said[1].ShouldBe("12 pictures, 0 classes\n"); // Imaging
+        said[2].ShouldBe(""); // Tessera: a vector
     }
 
     private string Run(string program, int number)

@@ -40,7 +40,7 @@ public static class RunReport
             [.. Evaluations(folder)],
             [.. Leaves("", JsonSerializer.SerializeToElement(options, TesseraJson.Options))],
             commands,
-            typeof(RunReport).Assembly.GetName().Version!.ToString(3));
+            EnvironmentReport.Version);
         var context = new TemplateContext(page, new TemplateOptions { MemberAccessStrategy = new UnsafeMemberAccessStrategy(), CultureInfo = CultureInfo.InvariantCulture });
         var file = Path.Combine(folder, FileName);
         RunDirectory.WriteText(file, Template.Value.Render(context, HtmlEncoder.Default));

@@ -41,7 +41,7 @@ public sealed record EnvironmentReport(
     }
 
     /// <summary>Tessera's version.</summary>
-    public static string Version => typeof(EnvironmentReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
+    public static string Version => typeof(EnvironmentReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
     /// <summary>Looks. libtorch is loaded for it; that it does not load is told, not thrown.</summary>
     /// <param name="cacheFolder">Where packed pictures are kept; it need not be there.</param>

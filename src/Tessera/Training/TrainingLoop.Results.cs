@@ -75,7 +75,7 @@ public sealed partial class TrainingLoop
             ["effectiveBatch"] = options.EffectiveBatch.ToString(CultureInfo.InvariantCulture),
             ["peakLearningRate"] = options.PeakLearningRate.ToString("g6", CultureInfo.InvariantCulture),
             ["precision"] = options.Precision.ToString().ToLowerInvariant(),
-            ["tessera"] = typeof(TrainingLoop).Assembly.GetName().Version!.ToString(3),
+            ["tessera"] = EnvironmentReport.Version,
         };
         foreach (var metric in metrics.LastEvaluation?.Metrics ?? [])
             training[metric.Name] = $"{metric.Value.ToString("g5", CultureInfo.InvariantCulture)} {(metric.Unit == Metric.LossUnit ? "" : metric.Unit)}".TrimEnd();
