@@ -100,7 +100,7 @@ public static class ProbeEvaluation
     internal static readonly double[] LinearRates = [0.1, 0.4, 1.6, 6.4, 25.6, 102.4];
 
     /// <summary>Peak rates of AdamW for batches of 256.</summary>
-    internal static readonly double[] AttentiveRates = [1e-3, 3e-3, 1e-2];
+    internal static readonly double[] AttentiveRates = [1e-3, 3e-3, 1e-2, 3e-2];
 }
 
 /// <summary>What a probe's head is, and how it is trained.</summary>
