@@ -33,6 +33,8 @@ internal static class ExitCode
     private static string WithSwitches(Exception error, string message)
     {
         if (error is not INamesOptions { Options: { Count: > 0 } options }) return message;
+        if (options.Select(ImportCommand.Switch).OfType<string>().ToList() is { Count: > 0 } told)
+            return $"{message.TrimEnd('.')} (tessera import FILE -o OUT, with {string.Join(" and ", told)}).";
         var settings = new PretrainOptionSet();
         var switches = options.Select(o => o is "Resume" or "Out" ? $"--{o.ToLowerInvariant()}" : settings.Switch(o)).OfType<string>();
         return $"{message.TrimEnd('.')} ({string.Join(", ", switches)}).";

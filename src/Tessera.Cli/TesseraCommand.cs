@@ -57,6 +57,8 @@ internal static class TesseraCommand
         root.Add(BenchCommand.Build(terminal));
         root.Add(InfoCommand.Build(terminal));
         root.Add(ModelsCommand.Build(terminal));
+        root.Add(ImportCommand.Build(terminal));
+        root.Add(ExportCommand.Build(terminal));
         root.Add(DataCommand.Build(terminal));
         root.Add(EnvCommand.Build(terminal));
         Verb.ShowExamples(root, ["tessera pretrain --data pictures/", "tessera pretrain --help"], terminal.Width);
@@ -92,6 +94,9 @@ internal static class TesseraCommand
         "extract" or "features" or "encode" or "vectors" => "embed",
         "find" or "query" or "retrieve" or "similar" => "search",
         "benchmark" or "profile" => "bench",
+        "convert" => "import, or export",
+        "load" => "import",
+        "save" => "export",
         "summary" or "describe" or "inspect" => "info, or data inspect for pictures",
         "download" or "fetch" => "data fetch",
         _ => null,

@@ -110,7 +110,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
         CommandLine.Run([.. verb.Split(' '), words]).ShouldFail(
             1, $"{words} cannot be read as safetensors: it has 5 bytes, fewer than the 8 that give the header's length.");
         CommandLine.Run([.. verb.Split(' '), folder["nowhere"]]).ShouldFail(
-            1, $"There is no model at {folder["nowhere"]}: give a run directory or a .safetensors file.");
+            1, $"There is no model at {folder["nowhere"]}: give a run directory, or a .safetensors or PyTorch file.");
     }
 
     [Theory]

@@ -34,7 +34,7 @@ public sealed class HelpTests
     {
         var help = CommandLine.Run("pretrain", "--help").Output;
         var options = help[help.IndexOf("Options:", StringComparison.Ordinal)..help.IndexOf("Examples:", StringComparison.Ordinal)];
-        string[] withoutDefault = ["--resume", "--finish", "--recipe", "--config", "--hold-out-development", "--class-token", "--no-flip", "--help", "--json", "--verbose"];
+        string[] withoutDefault = ["--resume", "--finish", "--recipe", "--config", "--hold-out-development", "--class-token", "--layer-scale", "--no-flip", "--help", "--json", "--verbose"];
 
         var missing = options.Split("\n  -")[1..].Where(option => !option.Contains("[default:")).ToList();
 

@@ -48,7 +48,7 @@ public sealed class ShippedModelTests(TrainedRun run, ProgramWithModel program) 
         outcome.Output.ShouldContain($" {Path.ChangeExtension(program.Model, ".md")}\n");
         outcome.Output.ShouldContain("training: k-NN ");
         program.RunWithoutLibTorch("info", "tessera-tset").ShouldFail(
-            1, "There is no model 'tessera-tset': give a run directory, a .safetensors file, or the name of a model that ships: tessera-test.");
+            1, "There is no model 'tessera-tset': give a run directory, a .safetensors or PyTorch file, or the name of a model that ships: tessera-test.");
     }
 
     [Fact]

@@ -20,7 +20,7 @@ internal static class CommonOptions
     public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Show the stack trace of an error", Recursive = true };
 
     /// <summary>What may be given where a model is asked for.</summary>
-    public const string ModelWords = "A run directory, a .safetensors file, or the name of a model that ships (see tessera models)";
+    public const string ModelWords = "A run directory, a .safetensors or PyTorch file, or the name of a model that ships (see tessera models)";
 
     public static Option<string> Model() => new("--model", "-m") { Description = ModelWords, Required = true, HelpName = "M" };
 

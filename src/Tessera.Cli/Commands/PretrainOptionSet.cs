@@ -104,6 +104,9 @@ internal sealed class PretrainOptionSet
         Add("--patch-size", "PIXELS", "Side of a patch", "Encoder.PatchSize", o => o.Encoder.PatchSize, (o, v) => o with { Encoder = o.Encoder with { PatchSize = v } });
         AddWord("--positions", "Position embedding", "Encoder.Positions", o => o.Encoder.Positions, (o, v) => o with { Encoder = o.Encoder with { Positions = v } });
         AddFlag("--class-token", "Give the encoder a class token", "Encoder.ClassToken", (o, v) => o with { Encoder = o.Encoder with { ClassToken = v } });
+        Add("--register-tokens", "N", "Learned tokens beside the patches in the encoder's blocks", "Encoder.RegisterTokens", o => o.Encoder.RegisterTokens, (o, v) => o with { Encoder = o.Encoder with { RegisterTokens = v } });
+        AddFlag("--layer-scale", "Multiply each branch of the encoder's blocks by learned numbers, as DINOv2 does", "Encoder.LayerScale", (o, v) => o with { Encoder = o.Encoder with { LayerScale = v } });
+        Add("--norm-epsilon", "E", "What the norms add to a variance", "Encoder.NormEpsilon", o => o.Encoder.NormEpsilon, (o, v) => o with { Encoder = o.Encoder with { NormEpsilon = v } });
         AddWord("--objective", "What teaches: restoring hidden pixels, telling which views are of one picture, or both in one pass", "Objective.Teaching",
             o => o.Objective.Teaching, (o, v) => o with { Objective = o.Objective with { Teaching = v } });
         AddViews();
@@ -118,7 +121,7 @@ internal sealed class PretrainOptionSet
         Add("--decoder-heads", "N", "Decoder heads", "Objective.DecoderHeads", o => o.Objective.DecoderHeads, (o, v) => o with { Objective = o.Objective with { DecoderHeads = v } }, "the model's");
         AddWord("--target", "What is restored", "Objective.Target", o => o.Objective.Target, (o, v) => o with { Objective = o.Objective with { Target = v } });
         AddWord("--loss-on", "Which patches the loss looks at", "Objective.LossOn", o => o.Objective.LossOn, (o, v) => o with { Objective = o.Objective with { LossOn = v } });
-        Add("--init", "M", "Begin from a model's weights: a run directory, a .safetensors file, or the name of a model that ships", "Init", o => o.Init, (o, v) => o with { Init = v is null ? null : ModelFile.FullName(v) }, "random weights");
+        Add("--init", "M", "Begin from a model's weights: a run directory, a .safetensors or PyTorch file, or the name of a model that ships", "Init", o => o.Init, (o, v) => o with { Init = v is null ? null : ModelFile.FullName(v) }, "random weights");
     }
 
     private void AddViews()

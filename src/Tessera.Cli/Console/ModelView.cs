@@ -61,7 +61,7 @@ internal static class ModelView
     public static string Size(ModelInfo info) => FormattableString.Invariant($"{info.Bytes / 1e6:f1} MB");
 
     private static Line Encoder(ModelDescription model) => new("encoder",
-        $"{Count(model.Encoder.Depth, "block")}, {model.Encoder.Width} wide, {Count(model.Encoder.Heads, "head")}, {CommonOptions.Word(model.Encoder.Positions)} positions{(model.Encoder.ClassToken ? ", class token" : "")}");
+        $"{Count(model.Encoder.Depth, "block")}, {model.Encoder.Width} wide, {Count(model.Encoder.Heads, "head")}, {CommonOptions.Word(model.Encoder.Positions)} positions{(model.Encoder.ClassToken ? ", class token" : "")}{(model.Encoder.RegisterTokens > 0 ? $", {Count(model.Encoder.RegisterTokens, "register token")}" : "")}{(model.Encoder.LayerScale ? ", LayerScale" : "")}");
 
     private static Line Pictures(ModelDescription model) => new("pictures",
         $"{model.Encoder.ImageHeight}x{model.Encoder.ImageWidth}, {Count(model.Encoder.Channels, "channel")}, patches of {model.Encoder.PatchSize}: {Count(model.Encoder.PatchCount, "token")}");

@@ -35,7 +35,7 @@ public sealed class PictureEncoder : IDisposable
     public ImageShape Shape => new(model.Encoder.Options.Channels, model.Encoder.Options.ImageHeight, model.Encoder.Options.ImageWidth);
 
     /// <summary>Loads an encoder.</summary>
-    /// <param name="path">A run directory, a model's .safetensors file, or the name of a model that ships, such as <c>tessera-tiny</c>.</param>
+    /// <param name="path">A run directory, a model's .safetensors file, another project's that says all that is needed, or the name of a model that ships, such as <c>tessera-tiny</c>.</param>
     /// <param name="kind">What of its output; null: <see cref="FeatureKind.Standard"/>.</param>
     /// <param name="device">auto, cpu, cuda or cuda:N.</param>
     /// <param name="precision">The number format that it computes in.</param>

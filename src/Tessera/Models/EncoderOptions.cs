@@ -17,6 +17,15 @@ public sealed record EncoderOptions
     /// <summary>See <see cref="VisionTransformerOptions.ClassToken"/>.</summary>
     public bool ClassToken { get; init; } = Standard.ClassToken;
 
+    /// <summary>See <see cref="VisionTransformerOptions.RegisterTokens"/>.</summary>
+    public int RegisterTokens { get; init; } = Standard.RegisterTokens;
+
+    /// <summary>See <see cref="VisionTransformerOptions.LayerScale"/>.</summary>
+    public bool LayerScale { get; init; } = Standard.LayerScale;
+
+    /// <summary>See <see cref="VisionTransformerOptions.NormEpsilon"/>.</summary>
+    public double NormEpsilon { get; init; } = Standard.NormEpsilon;
+
     /// <summary>The preset that is named, or null.</summary>
     internal VisionTransformerPreset? Preset => VisionTransformerPreset.Find(Model);
 
@@ -40,6 +49,9 @@ public sealed record EncoderOptions
             Heads = preset.Heads,
             Positions = Positions,
             ClassToken = ClassToken,
+            RegisterTokens = RegisterTokens,
+            LayerScale = LayerScale,
+            NormEpsilon = NormEpsilon,
         };
     }
 }

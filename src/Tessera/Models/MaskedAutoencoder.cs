@@ -48,8 +48,8 @@ public sealed class MaskedAutoencoder : Module<Tensor, PatchMask, Tensor>
         }
         decoder_blocks = [];
         for (var i = 0; i < options.DecoderDepth; i++)
-            decoder_blocks.Add(new TransformerBlock(decoderWidth, options.DecoderHeads, options.Encoder.MlpRatio));
-        decoder_norm = LayerNorm(decoderWidth, TransformerBlock.NormEpsilon);
+            decoder_blocks.Add(new TransformerBlock(decoderWidth, options.DecoderHeads, options.Encoder.MlpRatio, options.Encoder.NormEpsilon));
+        decoder_norm = LayerNorm(decoderWidth, options.Encoder.NormEpsilon);
         RegisterComponents();
         WeightInitialization.Draw(this, seed);
     }

@@ -12,9 +12,10 @@ public sealed record ParameterRule(bool Decays, double RateScale = 1)
 
     /// <summary>What a parameter is, told by its name in the state dict and its shape.</summary>
     public static ParameterKind KindOf(string name, Tensor parameter) =>
-        name.EndsWith("_token", StringComparison.Ordinal) || name.EndsWith("mask_tokens.weight", StringComparison.Ordinal) ? ParameterKind.Token
+        name.EndsWith("_token", StringComparison.Ordinal) || name.EndsWith("register_tokens", StringComparison.Ordinal) || name.EndsWith("mask_tokens.weight", StringComparison.Ordinal) ? ParameterKind.Token
         : name.EndsWith("pos_embed", StringComparison.Ordinal) ? ParameterKind.Position
         : name == "bias" || name.EndsWith(".bias", StringComparison.Ordinal) ? ParameterKind.Bias
+        : name.EndsWith(".gamma", StringComparison.Ordinal) ? ParameterKind.Scale
         : parameter.dim() <= 1 ? ParameterKind.Norm
         : ParameterKind.Matrix;
 }
@@ -30,6 +31,9 @@ public enum ParameterKind
 
     /// <summary>What a norm multiplies by.</summary>
     Norm,
+
+    /// <summary>What a branch of a block is multiplied by.</summary>
+    Scale,
 
     /// <summary>A learned token: class, register or mask.</summary>
     Token,

@@ -7,7 +7,10 @@ namespace Tessera.Models;
 internal static class SinCosPositions
 {
     /// <returns>(1, N, D), raster order</returns>
-    public static Tensor Make(int rows, int columns, int width)
+    public static Tensor Make(int rows, int columns, int width) => tensor(Values(rows, columns, width), [1, rows * columns, width]);
+
+    /// <returns>(N · D) values, raster order</returns>
+    public static float[] Values(int rows, int columns, int width)
     {
         var quarter = width / 4;
         var values = new float[rows * columns * width];
@@ -17,7 +20,7 @@ internal static class SinCosPositions
             Fill(row[..(width / 2)], place % columns, quarter);
             Fill(row[(width / 2)..], place / columns, quarter);
         }
-        return tensor(values, [1, rows * columns, width]);
+        return values;
     }
 
     private static void Fill(Span<float> half, int position, int quarter)

@@ -15,14 +15,16 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
     private readonly LayerNorm norm1, norm2;
     private readonly SelfAttention attn;
     private readonly Mlp mlp;
+    private readonly LayerScale? ls1, ls2;
 
     /// <summary>Builds a block of that width, number of heads and MLP ratio.</summary>
-    public TransformerBlock(int width, int heads, int mlpRatio) : base(nameof(TransformerBlock))
+    public TransformerBlock(int width, int heads, int mlpRatio, double normEpsilon = NormEpsilon, bool layerScale = false) : base(nameof(TransformerBlock))
     {
-        norm1 = LayerNorm(width, NormEpsilon);
+        norm1 = LayerNorm(width, normEpsilon);
         attn = new SelfAttention(width, heads);
-        norm2 = LayerNorm(width, NormEpsilon);
+        norm2 = LayerNorm(width, normEpsilon);
         mlp = new Mlp(width, mlpRatio * width, width);
+        if (layerScale) (ls1, ls2) = (new LayerScale(width), new LayerScale(width));
         RegisterComponents();
     }
 
@@ -40,7 +42,24 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
     public override Tensor forward(Tensor tokens)
     {
         using var scope = NewDisposeScope();
-        var attended = attn.call(norm1.call(tokens)).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
-        return mlp.call(norm2.call(attended)).PlusInPlace(attended).MoveToOuterDisposeScope();
+        var attended = Scaled(ls1, attn.call(norm1.call(tokens))).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
+        return Scaled(ls2, mlp.call(norm2.call(attended))).PlusInPlace(attended).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Scaled(LayerScale? scale, Tensor branch) => scale?.call(branch) ?? branch;
+
+    /// <summary>Multiplies a branch's end by a learned number a channel, small at first, so that deep models begin as shallow ones.</summary>
+    /// <remarks>Touvron et al. 2021 (arXiv:2103.17239), section 2; begins at DINOv2's 1e-5.</remarks>
+    private sealed class LayerScale : Module<Tensor, Tensor>
+    {
+        private readonly Parameter gamma; // (D)
+
+        public LayerScale(int width) : base(nameof(LayerScale))
+        {
+            gamma = new Parameter(zeros(width));
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor tokens) => tokens.mul(gamma);
     }
 }

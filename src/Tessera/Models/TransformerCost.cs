@@ -23,10 +23,11 @@ public static class TransformerCost
         long width = options.Encoder.Width, decoderWidth = options.DecoderWidth, values = options.Encoder.PatchValues;
         long predicted = options.LossOn == LossPlaces.Masked ? options.Encoder.PatchCount - visible : options.Encoder.PatchCount;
         var mlpHeads = HasMlpHeads(options);
+        var kept = encoded - options.Encoder.RegisterTokens; // which end with the encoder
         return new PretrainingFlop(
             PatchProjection: Linear(visible, values, width),
             Encoder: options.Encoder.Depth * BlockCost.OfEncoder(options.Encoder).Flop(encoded),
-            ToDecoder: (mlpHeads ? Linear(encoded, width, width) : 0) + Linear(encoded, width, decoderWidth),
+            ToDecoder: (mlpHeads ? Linear(kept, width, width) : 0) + Linear(kept, width, decoderWidth),
             Decoder: options.DecoderDepth * BlockCost.OfDecoder(options).Flop(all),
             Prediction: (mlpHeads ? Linear(predicted, decoderWidth, decoderWidth) : 0) + Linear(predicted, decoderWidth, values),
             Projector: 0);
@@ -98,7 +99,8 @@ public static class TransformerCost
     {
         ArgumentNullException.ThrowIfNull(options);
         return Layer(options.PatchValues, options.Width)
-            + (options.ClassToken ? options.Width : 0) + Positions(options, options.Width)
+            + (Int128)options.ExtraTokens * options.Width + Positions(options, options.Width)
+            + (options.LayerScale ? 2 * (Int128)options.Depth * options.Width : 0)
             + options.Depth * BlockCost.OfEncoder(options).Parameters + Norm(options.Width);
     }
 
@@ -125,11 +127,11 @@ public static class TransformerCost
         ArgumentOutOfRangeException.ThrowIfLessThan(visible, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(visible, options.Encoder.PatchCount);
         var all = Tokens(options.Encoder);
-        return (options.Placement == MaskPlacement.Encoder ? all : all - options.Encoder.PatchCount + visible, all);
+        return (options.Placement == MaskPlacement.Encoder ? all : all - options.Encoder.PatchCount + visible, options.Encoder.PositionCount);
     }
 
     /// <summary>Tokens of a whole picture.</summary>
-    internal static long Tokens(VisionTransformerOptions options) => options.PatchCount + (options.ClassToken ? 1 : 0);
+    internal static long Tokens(VisionTransformerOptions options) => options.PatchCount + options.ExtraTokens;
 
     // With mask tokens before the encoder, encoder and decoder end in MLPs; in MAE's order each ends in a single layer.
     private static bool HasMlpHeads(MaskedAutoencoderOptions options) => options.Placement == MaskPlacement.Encoder;
@@ -141,7 +143,7 @@ public static class TransformerCost
     private static Int128 Norm(Int128 width) => 2 * width;
 
     private static Int128 Positions(VisionTransformerOptions options, Int128 width) =>
-        options.Positions == PositionEmbedding.Learned ? Tokens(options) * width : 0;
+        options.Positions == PositionEmbedding.Learned ? options.PositionCount * width : 0;
 }
 
 /// <summary>The views that are made of a picture.</summary>

@@ -9,7 +9,7 @@ namespace Tessera.Models;
 /// <remarks>Dosovitskiy et al. 2021 (arXiv:2010.11929). Parameters carry timm's names.</remarks>
 public sealed class VisionTransformer : Module<Tensor, Tensor>
 {
-    private readonly Parameter? cls_token;
+    private readonly Parameter? cls_token, register_tokens; // (1, 1, D), (1, R, D)
     private readonly PatchProjection patch_embed;
     private readonly Tensor pos_embed; // (1, N, D), or (1, N + 1, D) with a class token: a parameter when learned, else a buffer
     private readonly ModuleList<TransformerBlock> blocks;
@@ -25,10 +25,11 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         Options = options;
         patch_embed = new PatchProjection(options);
         cls_token = options.ClassToken ? new Parameter(zeros(1, 1, options.Width)) : null;
+        register_tokens = options.RegisterTokens > 0 ? new Parameter(zeros(1, options.RegisterTokens, options.Width)) : null;
         pos_embed = MakePositions(options);
         blocks = [];
-        for (var i = 0; i < options.Depth; i++) blocks.Add(new TransformerBlock(options.Width, options.Heads, options.MlpRatio));
-        norm = LayerNorm(options.Width, TransformerBlock.NormEpsilon);
+        for (var i = 0; i < options.Depth; i++) blocks.Add(new TransformerBlock(options.Width, options.Heads, options.MlpRatio, options.NormEpsilon, options.LayerScale));
+        norm = LayerNorm(options.Width, options.NormEpsilon);
         RegisterComponents();
     }
 
@@ -60,12 +61,12 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
             ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Options.Depth, nameof(counts));
         }
         using var scope = NewDisposeScope();
-        var tokens = WithClassToken(PatchTokens(images)); // (B, n, D)
+        var tokens = WithExtraTokens(PatchTokens(images)); // (B, n, D)
         var taken = new Dictionary<int, Tensor>();
         for (var made = 1; made <= counts.Max(); made++)
         {
             tokens = blocks[made - 1].call(tokens);
-            if (counts.Contains(made)) taken[made] = norm.call(tokens).MoveToOuterDisposeScope();
+            if (counts.Contains(made)) taken[made] = norm.call(WithoutRegisters(tokens)).MoveToOuterDisposeScope();
         }
         return [.. counts.Select(count => taken[count])];
     }
@@ -74,16 +75,17 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     /// <param name="images">(B, C, H, W), normalised as in training</param>
     /// <returns>
     /// (B, heads, N), fp32: how much the class token takes from each patch; without one, how much all patches together take, on average. A row sums to 1, or
-    /// with a class token to what it does not take from itself.
+    /// with class and register tokens to what is not taken from them.
     /// </returns>
     public Tensor Attention(Tensor images)
     {
         using var scope = NewDisposeScope();
-        var tokens = WithClassToken(PatchTokens(images));
+        var tokens = WithExtraTokens(PatchTokens(images));
         foreach (var block in blocks.Take(Options.Depth - 1)) tokens = block.call(tokens);
         var weights = blocks[Options.Depth - 1].Attention(tokens); // (B, heads, n, n)
-        var taken = Options.ClassToken ? weights.select(2, 0).narrow(-1, 1, Options.PatchCount) : weights.mean([2L]); // (B, heads, N)
-        return taken.MoveToOuterDisposeScope();
+        var extra = Options.ExtraTokens;
+        var rows = Options.ClassToken ? weights.select(2, 0) : weights.narrow(2, extra, Options.PatchCount).mean([2L]); // (B, heads, n)
+        return rows.narrow(-1, extra, Options.PatchCount).MoveToOuterDisposeScope();
     }
 
     /// <summary>Projects patches into the embedding space, without positions.</summary>
@@ -116,24 +118,43 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         return functional.adaptive_avg_pool2d(field, [rows, columns]).flatten(2).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Runs the blocks over tokens that have their positions already; a class token is put before them.</summary>
+    /// <summary>
+    /// Runs the blocks over tokens that have their positions already; a class token and register tokens are put before them, and the registers, which
+    /// are a place to compute in, are taken away again.
+    /// </summary>
     /// <param name="tokens">(B, n, D)</param>
     /// <returns>(B, n, D), or (B, n + 1, D) with the class token first</returns>
     public Tensor Encode(Tensor tokens)
     {
         using var scope = NewDisposeScope();
-        tokens = WithClassToken(tokens);
+        tokens = WithExtraTokens(tokens);
         foreach (var block in blocks) tokens = block.call(tokens);
-        return norm.call(tokens).MoveToOuterDisposeScope();
+        return norm.call(WithoutRegisters(tokens)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The patches of whole pictures with their positions, (B, N, D): what the blocks begin with.</summary>
     private Tensor PatchTokens(Tensor images) => Embed(Patches.Cut(images, Options.PatchSize)).Plus(PatchPositions());
 
     /// <param name="tokens">(B, n, D)</param>
-    /// <returns>(B, n + 1, D), or the same where there is none</returns>
-    private Tensor WithClassToken(Tensor tokens) => cls_token is null ? tokens
-        : cat([cls_token.Plus(pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width), tokens], dim: 1);
+    /// <returns>(B, [1 +] [R +] n, D): class token, registers, which have no position, patches; the same where there are none</returns>
+    private Tensor WithExtraTokens(Tensor tokens)
+    {
+        if (Options.ExtraTokens == 0) return tokens;
+        var together = new List<Tensor>(3);
+        if (cls_token is not null) together.Add(cls_token.Plus(pos_embed.narrow(1, 0, 1)).expand(tokens.shape[0], 1, Options.Width));
+        if (register_tokens is not null) together.Add(register_tokens.expand(tokens.shape[0], Options.RegisterTokens, Options.Width));
+        together.Add(tokens);
+        return cat(together, dim: 1);
+    }
+
+    /// <param name="tokens">(B, [1 +] [R +] n, D)</param>
+    /// <returns>(B, [1 +] n, D)</returns>
+    private Tensor WithoutRegisters(Tensor tokens)
+    {
+        if (register_tokens is null) return tokens;
+        var patches = tokens.narrow(1, Options.ExtraTokens, tokens.shape[1] - Options.ExtraTokens);
+        return Options.ClassToken ? cat([tokens.narrow(1, 0, 1), patches], dim: 1) : patches;
+    }
 
     /// <summary>What stands for a picture: the mean of its patch tokens, without the class token.</summary>
     /// <param name="encoded">(B, n, D), or (B, n + 1, D) with the class token first, as <see cref="Encode"/> gives them</param>

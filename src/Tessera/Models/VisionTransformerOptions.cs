@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Tessera.Imaging;
 
 namespace Tessera.Models;
@@ -35,6 +36,34 @@ public sealed record VisionTransformerOptions
     /// <summary>Whether a learned class token stands before the patches. Off: the mean of the patches describes a picture as well.</summary>
     public bool ClassToken { get; init; }
 
+    /// <summary>
+    /// Learned tokens without a place that stand beside the patches in the blocks and are taken away at the end (Darcet et al. 2024, arXiv:2309.16588).
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] // models without them are described as ever
+    public int RegisterTokens { get; init; }
+
+    /// <summary>Whether each branch of a block is multiplied by a learned number a channel (Touvron et al. 2021, arXiv:2103.17239), as in DINOv2.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool LayerScale { get; init; }
+
+    /// <summary>What the norms add to a variance. MAE's and timm's value; Hugging Face's ViT has 1e-12.</summary>
+    [JsonIgnore]
+    public double NormEpsilon { get; init; } = TransformerBlock.NormEpsilon;
+
+    /// <summary>The same in a file, which says it only where it is another.</summary>
+    [JsonInclude, JsonPropertyName("normEpsilon"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    internal double? StoredNormEpsilon
+    {
+        get => NormEpsilon == TransformerBlock.NormEpsilon ? null : NormEpsilon;
+        init => NormEpsilon = value ?? TransformerBlock.NormEpsilon;
+    }
+
+    /// <summary>Tokens before the patches: class and registers.</summary>
+    internal int ExtraTokens => (ClassToken ? 1 : 0) + RegisterTokens;
+
+    /// <summary>Places that a table of positions has: the class token's, and the patches'.</summary>
+    internal int PositionCount => (ClassToken ? 1 : 0) + PatchCount;
+
     /// <summary>Rows of patches.</summary>
     public int GridHeight => ImageHeight / PatchSize;
 
@@ -60,6 +89,8 @@ public sealed record VisionTransformerOptions
             foreach (var fault in SideFaults("height", ImageHeight).Concat(SideFaults("width", ImageWidth))) yield return fault;
         }
         if (Depth < 1) yield return $"the depth is {Depth}: it must be at least 1";
+        if (RegisterTokens < 0) yield return $"the number of register tokens is {RegisterTokens}: it must be at least 0";
+        if (!(NormEpsilon > 0 && double.IsFinite(NormEpsilon))) yield return $"the norms' epsilon is {NormEpsilon}: it must be finite and above 0";
         if (MlpRatio < 1) yield return $"the MLP ratio is {MlpRatio}: it must be at least 1";
         if (Heads < 1 || Width < 1 || Width % Heads != 0) yield return $"the width {Width} must be a multiple of the number of heads {Heads}";
         if (Positions == PositionEmbedding.SinCos && Width % 4 != 0) yield return $"the width {Width} must be a multiple of 4 for sine-cosine positions";

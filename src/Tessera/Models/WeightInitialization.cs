@@ -9,11 +9,13 @@ namespace Tessera.Models;
 /// <summary>Draws a model's first weights.</summary>
 /// <remarks>
 /// MAE (arXiv:2111.06377), section A.1: linear layers, and the patch projection seen as one, are xavier-uniform
-/// (Glorot and Bengio 2010) with zero bias; norms are one and zero; tokens and learned positions are normal with deviation 0.02.
+/// (Glorot and Bengio 2010) with zero bias; norms are one and zero; tokens and learned positions are normal with deviation 0.02. LayerScale begins
+/// at DINOv2's 1e-5.
 /// </remarks>
 internal static class WeightInitialization
 {
     private const double TokenDeviation = 0.02;
+    private const float FirstScale = 1e-5f; // DINOv2's
 
     public static void Draw(nn.Module model, ulong seed)
     {
@@ -32,6 +34,7 @@ internal static class WeightInitialization
             case ParameterKind.Token or ParameterKind.Position: random.FillNormal(values, TokenDeviation); break;
             case ParameterKind.Bias: values.AsSpan().Clear(); break;
             case ParameterKind.Norm: values.AsSpan().Fill(1); break;
+            case ParameterKind.Scale: values.AsSpan().Fill(FirstScale); break;
             default:
                 var (outputs, inputs) = (parameter.shape[0], parameter.numel() / parameter.shape[0]);
                 random.FillUniform(values, Math.Sqrt(6.0 / (outputs + inputs)));

@@ -1,5 +1,8 @@
+using System.Globalization;
 using System.Text.Json;
 using Tessera.Models;
+using Tessera.Weights.Layouts;
+using static TorchSharp.torch;
 
 namespace Tessera.Weights;
 
@@ -13,8 +16,9 @@ public sealed record InitialWeights(
     string File, ModelDescription Description, IReadOnlyList<string> Taken, IReadOnlyList<string> Left, IReadOnlyList<string> Reasons)
 {
     /// <exception cref="ModelFileException">The encoder is another, or the file lacks a tensor; the model is as it was.</exception>
-    internal static InitialWeights Take(string file, SafetensorsFile weights, ModelDescription description, MaskedAutoencoder model)
+    internal static InitialWeights Take(ModelSource source, MaskedAutoencoder model)
     {
+        var (file, description) = (source.File, source.Description);
         var differences = Different(Encoder(description.Encoder), Encoder(model.Options.Encoder));
         if (differences.Count > 0)
             throw new ModelFileException($"The encoder of {file} does not fit the new model: {string.Join("; ", differences)}. Give the new model the same encoder.");
@@ -24,14 +28,41 @@ public sealed record InitialWeights(
 
         var parameters = ModelFile.Parameters(model).ToList();
         var taken = parameters.Where(p => reasons.Count == 0 || p.Name.StartsWith(ModelFile.EncoderPrefix, StringComparison.Ordinal)).ToList();
-        var prefix = ModelFile.Prefix(weights);
-        foreach (var (name, value) in taken) ModelFile.RequireFit(file, weights, prefix + name, value);
-        foreach (var (name, value) in taken) ModelFile.Read(file, weights, prefix + name, value);
+        var grid = (description.Encoder.GridHeight, description.Encoder.GridWidth);
+        var resizes = grid != (model.Options.Encoder.GridHeight, model.Options.Encoder.GridWidth);
+        bool IsResized(string name) => resizes && ModelTensors.IsPositions(name);
+        foreach (var (name, value) in taken)
+        {
+            if (IsResized(name)) RequireTable(source, name, value.shape[^1]);
+            else source.RequireFit(name, value);
+        }
+        foreach (var (name, value) in taken)
+        {
+            if (IsResized(name)) Resize(source, name, value, grid, model.Options.Encoder);
+            else source.Read(name, value);
+        }
         string[] names = [.. taken.Select(p => p.Name)];
         return new InitialWeights(file, description, names, [.. parameters.Select(p => p.Name).Except(names)], reasons);
     }
 
-    /// <summary>All that an encoder's weights mean something for. Sines and cosines are made anew for any grid.</summary>
+    /// <summary>Makes sure that a table of positions is for the grid that its file tells of.</summary>
+    private static void RequireTable(ModelSource source, string name, long width)
+    {
+        long[] wanted = [1, source.Description.Encoder.PositionCount, width];
+        if (source.Shape(name) is not { } shape) throw new ModelFileException($"{source.File} lacks the tensor {name}, which its model needs.");
+        if (!shape.AsSpan().SequenceEqual(wanted)) throw new ModelFileException($"{source.File}: the tensor {name} is {Quoted.Shape(shape)}, and its model needs {Quoted.Shape(wanted)}.");
+    }
+
+    /// <summary>Learned positions of another grid of patches.</summary>
+    private static void Resize(ModelSource source, string name, Tensor target, (int, int) from, VisionTransformerOptions to)
+    {
+        using var scope = NewDisposeScope();
+        var held = empty(source.Shape(name)!, dtype: ScalarType.Float32);
+        source.Read(name, held);
+        ModelFile.Fill(target, PositionResizing.Resize(held.data<float>().ToArray(), from, (to.GridHeight, to.GridWidth), (int)target.shape[^1]));
+    }
+
+    /// <summary>All that an encoder's weights mean something for. Sines and cosines are made anew for any grid, and learned positions resized.</summary>
     private static (string What, string Value)[] Encoder(VisionTransformerOptions options) =>
     [
         ("width", $"{options.Width}"),
@@ -41,9 +72,10 @@ public sealed record InitialWeights(
         ("patch size", $"{options.PatchSize}"),
         ("number of channels", $"{options.Channels}"),
         ("number of class tokens", options.ClassToken ? "1" : "0"),
-        ("position embedding", options.Positions == PositionEmbedding.Learned
-            ? $"learned for {options.GridHeight}x{options.GridWidth} patches"
-            : Word(options.Positions)),
+        ("number of register tokens", $"{options.RegisterTokens}"),
+        ("scaling of branches", options.LayerScale ? "LayerScale" : "none"),
+        ("norms' epsilon", string.Create(CultureInfo.InvariantCulture, $"{options.NormEpsilon}")),
+        ("position embedding", Word(options.Positions)),
     ];
 
     private static (string What, string Value)[] Decoder(ReconstructionOptions options) =>

@@ -12,6 +12,9 @@ public sealed record ModelDescription
     /// <summary>The key of the safetensors metadata that holds it.</summary>
     public const string MetadataKey = "tessera.model";
 
+    /// <summary>The key of it in a file that was exported under another project's names.</summary>
+    public const string ExportedKey = "tessera.exported";
+
     /// <summary>The version that is written, and the only one that is read.</summary>
     public const int CurrentVersion = 2;
 

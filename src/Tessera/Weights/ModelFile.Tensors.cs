@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Models;
+using Tessera.Weights.Layouts;
 using static TorchSharp.torch;
 
 namespace Tessera.Weights;
@@ -20,8 +22,7 @@ public static partial class ModelFile
         : !name.StartsWith(ProjectorPrefix, StringComparison.Ordinal);
 
     /// <summary>What stands before the names of the model's tensors in this file.</summary>
-    internal static string Prefix(SafetensorsFile weights) =>
-        weights.Entries.Keys.Any(k => k.StartsWith(CheckpointPrefix, StringComparison.Ordinal)) ? CheckpointPrefix : "";
+    internal static string Prefix(IEnumerable<string> names) => names.Any(k => k.StartsWith(CheckpointPrefix, StringComparison.Ordinal)) ? CheckpointPrefix : "";
 
     /// <summary>What is learned and kept, by name, sorted so that files repeat bit for bit. Fixed positions are made anew, not stored.</summary>
     internal static IEnumerable<(string Name, Tensor Value)> Parameters(nn.Module model) =>
@@ -45,19 +46,33 @@ public static partial class ModelFile
     /// <summary>Reads one tensor of a file into one that exists, on any device, as that one's type.</summary>
     internal static void Read(string file, SafetensorsFile weights, string name, Tensor target)
     {
-        RequireFit(file, weights, name, target);
-        var entry = weights.Entries[name];
+        var fact = weights.Entries.TryGetValue(name, out var entry) ? new TensorFact(name, entry.Type, entry.Shape) : null;
+        RequireFit(file, fact, name, target);
+        Fill(target, fact, destination => weights.Read(name, destination));
+    }
+
+    /// <summary>Brings a tensor that exists, on any device, to what is read.</summary>
+    internal static void Fill(Tensor target, TensorFact fact, Action<Span<byte>> read)
+    {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var values = empty(entry.Shape, dtype: InMemory(entry.Type));
-        weights.Read(name, values.bytes);
+        var values = empty(fact.Shape, dtype: InMemory(fact.Type));
+        read(values.bytes);
         target.copy_(values);
     }
 
-    /// <summary>Makes sure that a tensor can be read into one that exists.</summary>
-    internal static void RequireFit(string file, SafetensorsFile weights, string name, Tensor target)
+    /// <summary>Brings a tensor that exists, on any device, to values in fp32.</summary>
+    internal static void Fill(Tensor target, float[] values)
     {
-        if (!weights.Entries.TryGetValue(name, out var entry))
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        target.copy_(tensor(values, target.shape));
+    }
+
+    /// <summary>Makes sure that a tensor can be read into one that exists.</summary>
+    internal static void RequireFit(string file, [NotNull] TensorFact? entry, string name, Tensor target)
+    {
+        if (entry is null)
             throw new ModelFileException($"{file} lacks the tensor {name}, which its model needs.");
         if (InMemory(entry.Type) is null)
             throw new ModelFileException($"{file}: the tensor {name} is {entry.Type.NameInFiles()}, and weights are read as F32, F16 or BF16 alone: convert it.");

@@ -1,16 +1,20 @@
 using System.Text.Json;
 using Tessera.Models;
 using Tessera.Runtime;
+using Tessera.Weights.Layouts;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Weights;
 
-/// <summary>A model in one safetensors file: its weights, and in the metadata all that is needed to build it.</summary>
+/// <summary>A model in one safetensors file: its weights, and in the metadata all that is needed to build it. Files of other projects are read too, see <see cref="ModelImport"/>.</summary>
 public static partial class ModelFile
 {
     /// <summary>The name of a run's result within its folder.</summary>
     public const string ResultName = "model.safetensors";
+
+    /// <summary>Hugging Face's name of weights in PyTorch's own format, within a model's folder; of safetensors, it is a run's.</summary>
+    private const string HuggingFaceName = "pytorch_model.bin";
 
     /// <summary>The folder of a run's checkpoints within its own.</summary>
     internal const string CheckpointFolder = "checkpoints";
@@ -63,19 +67,18 @@ public static partial class ModelFile
     }
 
     /// <summary>Loads a model with its weights.</summary>
-    /// <param name="path">What <see cref="Find"/> takes: a run directory, a model's .safetensors file, a run's checkpoint, or the name of a model that ships.</param>
+    /// <param name="path">
+    /// What <see cref="Find"/> takes: a run directory, a model's .safetensors file, a run's checkpoint, the name of a model that ships, or another project's file
+    /// that says all that is needed (see <see cref="ModelImport"/>).
+    /// </param>
     /// <param name="device">Where it shall run; null: the CPU.</param>
     /// <exception cref="ModelFileException">There is no such model there, or the file does not fit; the message says why.</exception>
     /// <exception cref="SafetensorsException">The file is damaged.</exception>
+    /// <exception cref="PyTorch.PyTorchFileException">It is PyTorch's, and damaged or not weights alone.</exception>
     public static PretrainedModel Load(string path, Device? device = null)
     {
-        var file = Find(path);
-        using var weights = SafetensorsFile.Open(file);
-        var description = Describe(file, weights);
-        var shape = description.RequireReconstruction(file);
-        RequireClaimedSize(file, weights, TransformerCost.Parameters(shape));
-        var model = Filled(file, weights, new MaskedAutoencoder(shape), Prefix(weights), device);
-        return new PretrainedModel(model, description, file);
+        using var source = ModelSource.Open(Find(path), new ImportOptions());
+        return AutoencoderOf(source, device);
     }
 
     /// <summary>Loads the encoder alone, of a file with heads or without.</summary>
@@ -85,18 +88,31 @@ public static partial class ModelFile
     /// <inheritdoc cref="Load"/>
     public static PretrainedEncoder LoadEncoder(string path, Device? device = null, Precision precision = Precision.Fp32)
     {
-        var file = Find(path);
-        using var weights = SafetensorsFile.Open(file);
-        var description = Describe(file, weights);
-        RequireClaimedSize(file, weights, TransformerCost.Parameters(description.Encoder));
-        var encoder = Filled(file, weights, new VisionTransformer(description.Encoder), Prefix(weights) + EncoderPrefix, device);
-        if (ComputePrecision.Resolve(precision, device ?? CPU) == Precision.Bf16) encoder.to(ScalarType.BFloat16);
-        return new PretrainedEncoder(encoder, description, file);
+        using var source = ModelSource.Open(Find(path), AsItStands);
+        return EncoderOf(source, device, precision);
     }
 
+    internal static PretrainedModel AutoencoderOf(ModelSource source, Device? device = null)
+    {
+        var shape = source.Description.RequireReconstruction(source.File);
+        RequireClaimedSize(source, TransformerCost.Parameters(shape));
+        return new PretrainedModel(Filled(source, new MaskedAutoencoder(shape), "", device), source.Description, source.File);
+    }
+
+    internal static PretrainedEncoder EncoderOf(ModelSource source, Device? device = null, Precision precision = Precision.Fp32)
+    {
+        RequireClaimedSize(source, TransformerCost.Parameters(source.Description.Encoder));
+        var encoder = Filled(source, new VisionTransformer(source.Description.Encoder), EncoderPrefix, device);
+        if (ComputePrecision.Resolve(precision, device ?? CPU) == Precision.Bf16) encoder.to(ScalarType.BFloat16);
+        return new PretrainedEncoder(encoder, source.Description, source.File);
+    }
+
+    /// <summary>Another project's file where the encoder is what is asked for: a decoder counts where the file says all that it needs.</summary>
+    internal static ImportOptions AsItStands { get; } = new() { DecoderIfSaid = true };
+
     /// <summary>
-    /// Begins a model with another's weights: all of them where encoder and decoder fit, else the encoder's. With sine-cosine positions the
-    /// pictures' size may differ.
+    /// Begins a model with another's weights: all of them where encoder and decoder fit, else the encoder's. The pictures' size may differ: sine-cosine
+    /// positions are made anew, and learned ones resized.
     /// </summary>
     /// <param name="path">What <see cref="Find"/> takes.</param>
     /// <param name="model">Keeps the weights that it has where the file's do not fit.</param>
@@ -104,9 +120,8 @@ public static partial class ModelFile
     /// <exception cref="SafetensorsException">The file is damaged.</exception>
     public static InitialWeights LoadInto(string path, MaskedAutoencoder model)
     {
-        var file = Find(path);
-        using var weights = SafetensorsFile.Open(file);
-        return InitialWeights.Take(file, weights, Describe(file, weights), model);
+        using var source = ModelSource.Open(Find(path), AsItStands);
+        return InitialWeights.Take(source, model);
     }
 
     /// <summary>
@@ -120,8 +135,10 @@ public static partial class ModelFile
     {
         if (File.Exists(path)) return path;
         if (!Directory.Exists(path)) return (shipped ??= ShippedModels.Default).Find(path) ?? throw NoSuchModel(path, shipped.Names);
-        var result = Path.Combine(path, ResultName);
-        if (File.Exists(result)) return result;
+        foreach (var name in new[] { ResultName, HuggingFaceName })
+        {
+            if (Path.Combine(path, name) is var result && File.Exists(result)) return result;
+        }
         return LastCheckpoint(path) ?? Checkpoints(path).LastOrDefault()
             ?? throw new ModelFileException($"{path} holds no model: it has neither {ResultName} nor a checkpoint.");
     }
@@ -132,9 +149,9 @@ public static partial class ModelFile
     private static bool IsName(string path) => Path.GetFileName(path) == path;
 
     private static ModelFileException NoSuchModel(string path, IReadOnlyList<string> names) => new(
-        !IsName(path) ? $"There is no model at {path}: give a run directory or a .safetensors file."
-        : names.Count == 0 ? $"There is no model '{path}': give a run directory or a .safetensors file; no model ships with this build."
-        : $"There is no model '{path}': give a run directory, a .safetensors file, or the name of a model that ships: {string.Join(", ", names)}.");
+        !IsName(path) ? $"There is no model at {path}: give a run directory, or a .safetensors or PyTorch file."
+        : names.Count == 0 ? $"There is no model '{path}': give a run directory, or a .safetensors or PyTorch file; no model ships with this build."
+        : $"There is no model '{path}': give a run directory, a .safetensors or PyTorch file, or the name of a model that ships: {string.Join(", ", names)}.");
 
     /// <summary>The checkpoints in a run's folder, oldest first.</summary>
     public static IEnumerable<string> Checkpoints(string folder)
@@ -162,20 +179,12 @@ public static partial class ModelFile
         }
     }
 
-    /// <summary>Reads what a file says of its model, without its weights and without libtorch.</summary>
-    /// <exception cref="ModelFileException">It says nothing, or something that this version does not know.</exception>
-    public static ModelDescription Describe(string file, SafetensorsFile weights) =>
-        weights.Metadata.TryGetValue(ModelDescription.MetadataKey, out var text)
-            ? ModelDescription.Parse(file, text)
-            : throw new ModelFileException($"{file} does not say what model it holds: its metadata lacks '{ModelDescription.MetadataKey}', so Tessera did not write it.");
-
     /// <summary>Refuses a description that claims more than the file holds, before memory is taken on its word.</summary>
-    private static void RequireClaimedSize(string file, SafetensorsFile weights, Int128 parameters)
+    private static void RequireClaimedSize(ModelSource source, Int128 parameters)
     {
-        var held = weights.Entries.Values.Sum(e => e.Length / e.Type.ElementBytes());
         // Twice, for a file that lacks a tensor, or has one of another shape, is told which, and costs no more memory than this until then.
-        if (parameters > 2 * (Int128)held)
-            throw new ModelFileException($"{file} claims a model of {parameters:n0} parameters and holds {held:n0}: it is not whole, or its metadata is wrong.");
+        if (source.Origin is null && parameters > 2 * (Int128)source.Held)
+            throw new ModelFileException($"{source.File} claims a model of {parameters:n0} parameters and holds {source.Held:n0}: it is not whole, or its metadata is wrong.");
     }
 
     internal static Dictionary<string, string> Metadata(ModelDescription description) => new()
@@ -184,11 +193,11 @@ public static partial class ModelFile
         [ModelDescription.MetadataKey] = JsonSerializer.Serialize(description, TesseraJson.Options),
     };
 
-    private static T Filled<T>(string file, SafetensorsFile weights, T module, string prefix, Device? device) where T : nn.Module
+    private static T Filled<T>(ModelSource source, T module, string prefix, Device? device) where T : nn.Module
     {
         try
         {
-            foreach (var (name, parameter) in Parameters(module)) Read(file, weights, prefix + name, parameter);
+            foreach (var (name, parameter) in Parameters(module)) source.Read(prefix + name, parameter);
             return module.to(device ?? CPU);
         }
         catch
@@ -200,7 +209,11 @@ public static partial class ModelFile
 }
 
 /// <summary>A file that holds no model that can be loaded. The message says why.</summary>
-public sealed class ModelFileException(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class ModelFileException(string message, Exception? inner = null) : Exception(message, inner), INamesOptions
+{
+    /// <summary>What an import must be told, by the path of an option (<c>Import.Heads</c>); empty: it is not that.</summary>
+    public IReadOnlyList<string> Options { get; init; } = [];
+}
 
 /// <summary>A model loaded from a file.</summary>
 /// <param name="Model">The model with its weights.</param>

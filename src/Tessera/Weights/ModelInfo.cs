@@ -18,17 +18,12 @@ public sealed record ModelInfo(
     public static ModelInfo Read(string path)
     {
         var file = ModelFile.Find(path);
-        using var weights = SafetensorsFile.Open(file);
-        var description = ModelFile.Describe(file, weights);
-        var prefix = ModelFile.Prefix(weights);
-        var model = weights.Entries.Values
-            .Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal) && ModelFile.Keeps(description, e.Name[prefix.Length..])).ToList();
-        var encoder = model.Where(e => e.Name.StartsWith(prefix + ModelFile.EncoderPrefix, StringComparison.Ordinal));
+        using var source = ModelSource.Open(file, ModelFile.AsItStands);
+        var model = source.Tensors.ToList();
+        var encoder = model.Where(t => t.Name.StartsWith(ModelFile.EncoderPrefix, StringComparison.Ordinal));
         var card = Path.ChangeExtension(file, ".md");
         return new ModelInfo(
-            file, new FileInfo(file).Length, System.IO.File.Exists(card) ? card : null, description, Count(model), Count(encoder),
-            [.. model.Select(e => e.Type.NameInFiles()).Distinct()]);
+            file, new FileInfo(file).Length, System.IO.File.Exists(card) ? card : null, source.Description, model.Sum(t => t.Values), encoder.Sum(t => t.Values),
+            [.. model.Select(t => t.Type.NameInFiles()).Distinct()]);
     }
-
-    private static long Count(IEnumerable<SafetensorsEntry> tensors) => tensors.Sum(e => e.Length / e.Type.ElementBytes());
 }

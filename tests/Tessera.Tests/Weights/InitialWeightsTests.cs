@@ -95,13 +95,21 @@ public sealed class InitialWeightsTests : IDisposable
         Message(Shape.Encoder with { Width = 24, Depth = 2, Heads = 3, MlpRatio = 2, PatchSize = 4, Channels = 1, ClassToken = true, Positions = PositionEmbedding.Learned })
             .ShouldBe($"The encoder of {file} does not fit the new model: the width is 16, not 24; the depth is 1, not 2; the number of heads is 2, not 3; "
                 + "the MLP ratio is 4, not 2; the patch size is 8, not 4; the number of channels is 3, not 1; the number of class tokens is 0, not 1; "
-                + "the position embedding is sin-cos, not learned for 4x4 patches. Give the new model the same encoder.");
+                + "the position embedding is sin-cos, not learned. Give the new model the same encoder.");
         Message(Shape.Encoder with { Heads = 4 })
             .ShouldBe($"The encoder of {file} does not fit the new model: the number of heads is 2, not 4. Give the new model the same encoder.");
+    }
 
-        var learned = Shape with { Encoder = Shape.Encoder with { Positions = PositionEmbedding.Learned } };
-        using (var other = new MaskedAutoencoder(learned)) ModelFile.Save(file, other, Describe(learned));
-        Message(learned.Encoder with { ImageWidth = 24 }).ShouldContain("the position embedding is learned for 2x2 patches, not learned for 2x3 patches.");
+    [Fact]
+    public void Learned_Positions_Are_Resized_Only_Where_They_Are_Those_Of_Their_Grid()
+    {
+        var (file, learned) = (folder.File("m"), Shape with { Encoder = Shape.Encoder with { Positions = PositionEmbedding.Learned } });
+        using var other = new MaskedAutoencoder(learned);
+        ModelFile.Save(file, other, Describe(learned with { Encoder = learned.Encoder with { ImageHeight = 24 } }));
+        using var begun = new MaskedAutoencoder(learned with { Encoder = learned.Encoder with { ImageWidth = 24 } }, seed: 2);
+
+        Should.Throw<ModelFileException>(() => ModelFile.LoadInto(file, begun)).Message
+            .ShouldBe($"{file}: the tensor encoder.pos_embed is [1, 4, 16], and its model needs [1, 6, 16].");
     }
 
     [Fact]

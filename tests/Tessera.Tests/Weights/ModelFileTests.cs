@@ -122,7 +122,7 @@ public sealed class ModelFileTests : IDisposable
     public void Says_Where_There_Is_No_Model()
     {
         var missing = folder.File("missing");
-        Message(missing).ShouldBe($"There is no model at {missing}: give a run directory or a .safetensors file.");
+        Message(missing).ShouldBe($"There is no model at {missing}: give a run directory, or a .safetensors or PyTorch file.");
         Message(folder.Path).ShouldBe($"{folder.Path} holds no model: it has neither model.safetensors nor a checkpoint.");
     }
 
@@ -131,7 +131,7 @@ public sealed class ModelFileTests : IDisposable
     {
         var file = folder.File("foreign.safetensors");
         SafetensorsWriter.Write(file, [SafetensorsTensor.FromMemory("weight", [1], new float[1])], null);
-        Message(file).ShouldBe($"{file} does not say what model it holds: its metadata lacks 'tessera.model', so Tessera did not write it.");
+        Message(file).ShouldStartWith($"{file} does not say what model it holds, so Tessera did not write it, and it holds no Vision Transformer that is known");
         var text = folder.File("notes.txt", "This is not a model, whatever it says."u8.ToArray());
         Should.Throw<SafetensorsException>(() => ModelFile.Load(text)).Message.ShouldStartWith($"{text} cannot be read as safetensors: ");
     }

@@ -60,10 +60,10 @@ public sealed class ShippedModelsTests : IDisposable
     [Fact]
     public void Are_Named_Where_A_Name_Is_Unknown()
     {
-        Message("frist", shipped).ShouldBe("There is no model 'frist': give a run directory, a .safetensors file, or the name of a model that ships: first, second.");
+        Message("frist", shipped).ShouldBe("There is no model 'frist': give a run directory, a .safetensors or PyTorch file, or the name of a model that ships: first, second.");
         Message("first", new ShippedModels(folder.File("nowhere"))).ShouldBe(
-            "There is no model 'first': give a run directory or a .safetensors file; no model ships with this build.");
-        Message(folder.File("frist"), shipped).ShouldBe($"There is no model at {folder.File("frist")}: give a run directory or a .safetensors file.");
+            "There is no model 'first': give a run directory, or a .safetensors or PyTorch file; no model ships with this build.");
+        Message(folder.File("frist"), shipped).ShouldBe($"There is no model at {folder.File("frist")}: give a run directory, or a .safetensors or PyTorch file.");
 
         static string Message(string path, ShippedModels shipped) => Should.Throw<ModelFileException>(() => ModelFile.Find(path, shipped)).Message;
     }

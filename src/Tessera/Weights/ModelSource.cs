@@ -1,0 +1,111 @@
+using Tessera.Weights.Layouts;
+using static TorchSharp.torch;
+
+namespace Tessera.Weights;
+
+/// <summary>A model's file, whoever wrote it: what it describes, and its tensors under our names.</summary>
+internal abstract class ModelSource(string file) : IDisposable
+{
+    /// <summary>The file.</summary>
+    public string File { get; } = file;
+
+    public abstract ModelDescription Description { get; }
+
+    /// <summary>What was found out about another project's file; null: it is Tessera's.</summary>
+    public virtual ForeignModel? Origin => null;
+
+    /// <summary>The model's tensors: our names, their types in the file, and how many values each has.</summary>
+    public abstract IEnumerable<(string Name, SafetensorsType Type, long Values)> Tensors { get; }
+
+    /// <summary>Values that the file's bytes hold.</summary>
+    public abstract long Held { get; }
+
+    /// <summary>Makes sure that a tensor can be read into one that exists.</summary>
+    /// <exception cref="ModelFileException">It is not there, or of another shape or type.</exception>
+    public abstract void RequireFit(string name, Tensor target);
+
+    /// <summary>Reads a tensor into one that exists, on any device, as that one's type.</summary>
+    /// <exception cref="ModelFileException">It is not there, or of another shape or type.</exception>
+    public abstract void Read(string name, Tensor target);
+
+    /// <summary>A tensor's shape in the file; null: it is not there.</summary>
+    public abstract long[]? Shape(string name);
+
+    public abstract void Dispose();
+
+    /// <summary>Opens a model's file.</summary>
+    /// <param name="file">Tessera's, or one of a layout that is known.</param>
+    /// <param name="options">Of another project's.</param>
+    /// <exception cref="ModelFileException">It holds no model that is known, or does not say what no shape tells.</exception>
+    /// <exception cref="SafetensorsException">It is damaged, or neither safetensors nor PyTorch's.</exception>
+    /// <exception cref="PyTorch.PyTorchFileException">It is PyTorch's, and damaged or not weights alone.</exception>
+    public static ModelSource Open(string file, ImportOptions options)
+    {
+        var tensors = TensorSource.Open(file);
+        try
+        {
+            return tensors.IsOwn ? new Own(tensors, ModelDescription.Parse(file, tensors.Said!)) : new Foreign(tensors, ForeignModel.Read(tensors, options));
+        }
+        catch
+        {
+            tensors.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Of our own names, perhaps among a checkpoint's.</summary>
+    private sealed class Own(TensorSource tensors, ModelDescription description) : ModelSource(tensors.File)
+    {
+        private readonly string prefix = ModelFile.Prefix(tensors.Tensors.Keys);
+
+        public override ModelDescription Description => description;
+
+        public override long Held => tensors.Held;
+
+        public override IEnumerable<(string Name, SafetensorsType Type, long Values)> Tensors => tensors.Tensors.Values
+            .Where(t => t.Name.StartsWith(prefix, StringComparison.Ordinal) && ModelFile.Keeps(description, t.Name[prefix.Length..]))
+            .Select(t => (t.Name[prefix.Length..], t.Type, t.Values));
+
+        public override long[]? Shape(string name) => tensors.Tensors.GetValueOrDefault(prefix + name)?.Shape;
+
+        public override void RequireFit(string name, Tensor target) => ModelFile.RequireFit(File, tensors.Tensors.GetValueOrDefault(prefix + name), prefix + name, target);
+
+        public override void Read(string name, Tensor target)
+        {
+            RequireFit(name, target);
+            ModelFile.Fill(target, tensors.Tensors[prefix + name], destination => tensors.Read(prefix + name, destination));
+        }
+
+        public override void Dispose() => tensors.Dispose();
+    }
+
+    private sealed class Foreign(TensorSource tensors, ForeignModel model) : ModelSource(tensors.File)
+    {
+        public override ForeignModel Origin => model;
+
+        public override ModelDescription Description => model.Description;
+
+        public override long Held => tensors.Held;
+
+        public override IEnumerable<(string Name, SafetensorsType Type, long Values)> Tensors => model.Shapes
+            .Where(s => Description.Encoder.Positions == Models.PositionEmbedding.Learned || !ModelTensors.IsPositions(s.Key))
+            .Select(s => (s.Key, model.TypeOf(s.Key), s.Value.Aggregate(1L, (p, side) => p * side)));
+
+        public override long[]? Shape(string name) => model.Shapes.GetValueOrDefault(name);
+
+        public override void RequireFit(string name, Tensor target)
+        {
+            if (Shape(name) is not { } shape) throw new ModelFileException($"{File} lacks the tensor {name}, which its model needs.");
+            if (!shape.AsSpan().SequenceEqual(target.shape))
+                throw new ModelFileException($"{File}: the tensor {name} is {Quoted.Shape(shape)}, and its model needs {Quoted.Shape(target.shape)}.");
+        }
+
+        public override void Read(string name, Tensor target)
+        {
+            RequireFit(name, target);
+            ModelFile.Fill(target, model.Values(name));
+        }
+
+        public override void Dispose() => tensors.Dispose();
+    }
+}
