@@ -23,6 +23,7 @@ internal sealed class PickleReader(byte[] bytes, int position, Func<object?, obj
     private readonly List<object?> stack = [];
     private readonly Stack<int> marks = [];
     private readonly Dictionary<long, object?> memo = [];
+    private long copied;
 
     /// <summary>The byte after what was read.</summary>
     public int Position => position;
@@ -126,9 +127,21 @@ internal sealed class PickleReader(byte[] bytes, int position, Func<object?, obj
         return PickleNames.Knows(name) ? new PickledName(name) : throw new RefusedNameException(name);
     }
 
-    private static object? Call(object? callable, object?[] arguments) => callable is PickledName { Name: var name }
-        ? PickleConstruction.Call(name, arguments)
-        : throw Wrong("what is called is no name");
+    private object? Call(object? callable, object?[] arguments)
+    {
+        if (callable is not PickledName { Name: var name }) throw Wrong("what is called is no name");
+        // A call copies what it is given, and few bytes recall a large list as often as they like.
+        copied += arguments.Sum(Size);
+        return copied <= MostSteps ? PickleConstruction.Call(name, arguments) : throw Wrong($"its calls copy more than {MostSteps:n0} values");
+
+        static long Size(object? value) => value switch
+        {
+            System.Collections.ICollection items => items.Count,
+            PickledDictionary dictionary => dictionary.Items.Count,
+            string text => text.Length / sizeof(long),
+            _ => 1,
+        };
+    }
 
     private static object?[] Arguments(object? value) => value as object?[] ?? throw Wrong("the arguments of a call are no tuple");
 

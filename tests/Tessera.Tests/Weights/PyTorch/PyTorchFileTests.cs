@@ -54,6 +54,20 @@ public sealed class PyTorchFileTests : IDisposable
         Floats(file, "tensor").ShouldBe([4, 5]);
     }
 
+    /// <summary>Ten bytes recall a list and have it copied: a hundred kilobytes would become gigabytes.</summary>
+    [Fact]
+    public void Refuses_To_Copy_A_List_Without_End()
+    {
+        var pickle = new PickleBytes().Code("](");
+        for (var i = 0; i < 20_000; i++) pickle.Whole(i % 256);
+        pickle.Code("eq").Code(0).Code("0](").Global("builtins", "list").Code("q").Code(1);
+        for (var i = 0; i < 5_000; i++) pickle.Code("h").Code(1).Code("h").Code(0).Code(0x85).Code("R");
+
+        var refused = Should.Throw<PyTorchFileException>(() => Open(PyTorchBytes.Older(pickle.Code("e").End())));
+
+        refused.Message.ShouldContain("its calls copy more than 8,000,000 values (byte ");
+    }
+
     public static TheoryData<string, string> Refused => new()
     {
         { "os", "system" }, { "posix", "system" }, { "builtins", "eval" }, { "__builtin__", "exec" }, { "builtins", "getattr" }, { "subprocess", "Popen" },
