@@ -17,15 +17,12 @@ public sealed partial class ImageEmbedder : IDisposable
 
     private readonly OnnxModel model;
 
-    /// <summary>Where the model that ships lies.</summary>
-    internal static string ShippedFile { get; } = Path.Join(AppContext.BaseDirectory, "models", "tessera-tiny.onnx");
-
-    /// <summary>Loads the model that ships, <c>tessera-tiny</c>, from the folder <c>models</c> beside the program.</summary>
+    /// <summary>Loads the model that ships, <see cref="ShippedModel"/>.</summary>
     /// <exception cref="OnnxModelException">It is not there.</exception>
-    public ImageEmbedder() : this(ShippedFile) { }
+    public ImageEmbedder() : this(ShippedModel.File) { }
 
     /// <summary>Loads an encoder.</summary>
-    /// <param name="file">What <c>tessera export --format onnx</c> wrote.</param>
+    /// <param name="file">What <c>OnnxExport.Encoder</c> wrote.</param>
     /// <param name="options">How it shall run: execution provider, threads, optimisations; null: on all cores. The caller disposes them, and may do so at once.</param>
     /// <exception cref="OnnxModelException">There is no such file, or it holds no encoder that Tessera exported.</exception>
     public ImageEmbedder(string file, SessionOptions? options = null)

@@ -26,7 +26,7 @@ internal sealed class OnnxModel : IDisposable
     public ImageShape Shape { get; }
 
     /// <summary>Loads a file.</summary>
-    /// <param name="file">What <c>tessera export</c> or <c>OnnxExport</c> wrote.</param>
+    /// <param name="file">What <c>OnnxExport</c> wrote.</param>
     /// <param name="holds">The kind of graph that is needed.</param>
     /// <param name="options">How it shall run; null: <see cref="DefaultOptions"/>.</param>
     /// <exception cref="OnnxModelException">There is no such file, or it is another.</exception>

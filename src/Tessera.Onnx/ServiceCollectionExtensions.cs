@@ -24,6 +24,6 @@ public static class ServiceCollectionExtensions
 
     private static ImageEmbedder Load(string? file, SessionOptions? options)
     {
-        using (options) return new ImageEmbedder(file ?? ImageEmbedder.ShippedFile, options);
+        using (options) return new ImageEmbedder(file ?? ShippedModel.File, options);
     }
 }
