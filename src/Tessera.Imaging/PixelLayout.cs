@@ -52,6 +52,28 @@ internal static class PixelLayout
         }
     }
 
+    /// <summary>Planes become pixels, (C, H, W) to (H, W, C).</summary>
+    public static void Interleave(ReadOnlySpan<byte> planar, int channels, Span<byte> interleaved)
+    {
+        var plane = planar.Length / channels;
+        for (var channel = 0; channel < channels; channel++)
+        {
+            var values = planar.Slice(channel * plane, plane);
+            for (var i = 0; i < plane; i++) interleaved[i * channels + channel] = values[i];
+        }
+    }
+
+    /// <summary>Pixels become planes, (H, W, C) to (C, H, W).</summary>
+    public static void Deinterleave(ReadOnlySpan<byte> interleaved, int channels, Span<byte> planar)
+    {
+        var plane = interleaved.Length / channels;
+        for (var channel = 0; channel < channels; channel++)
+        {
+            var values = planar.Slice(channel * plane, plane);
+            for (var i = 0; i < plane; i++) values[i] = interleaved[i * channels + channel];
+        }
+    }
+
     /// <summary>Premultiplied colour over white: colour + (255 - alpha).</summary>
     public static void CompositeOverWhite(Span<byte> interleaved)
     {

@@ -4,6 +4,7 @@ using ArchUnitNET.Loader;
 using Tessera.Embeddings;
 using Tessera.Imaging;
 using Tessera.Models;
+using Tessera.Onnx;
 using Assembly = System.Reflection.Assembly;
 
 namespace Tessera.Tests;
@@ -13,12 +14,12 @@ public sealed class ArchitectureTests
 {
     /// <summary>The rooms of the library. Each may use those before it.</summary>
     private static readonly string[] Rooms =
-        ["Runtime", "Figures", "Models", "Masking", "Data", "Weights", "Features", "Training", "Objectives", "Evaluation", "Runs"];
+        ["Runtime", "Figures", "Models", "Masking", "Data", "Weights", "Features", "Training", "Objectives", "Evaluation", "Exports", "Runs"];
 
     private static readonly Assembly Library = typeof(MaskedAutoencoder).Assembly;
 
     /// <summary>What an application may use without paying for libtorch.</summary>
-    private static readonly Assembly[] TorchFree = [typeof(ImageSet).Assembly, typeof(Accuracy).Assembly];
+    private static readonly Assembly[] TorchFree = [typeof(ImageSet).Assembly, typeof(Accuracy).Assembly, typeof(ImageEmbedder).Assembly];
 
     private static readonly Lazy<IReadOnlyList<IType>> Types = new(() =>
         [.. new ArchLoader().LoadAssembly(Library).Build().Types.Where(t => t.Assembly.FullName == Library.FullName)]);

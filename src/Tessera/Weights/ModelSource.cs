@@ -28,6 +28,19 @@ internal abstract class ModelSource(string file) : IDisposable
     /// <exception cref="ModelFileException">It is not there, or of another shape or type.</exception>
     public abstract void Read(string name, Tensor target);
 
+    /// <summary>A tensor's values in fp32, row-major, without libtorch.</summary>
+    /// <exception cref="ModelFileException">It is not there, or of another shape or type.</exception>
+    public float[] Values(string name, params long[] shape)
+    {
+        if (Shape(name) is not { } own) throw new ModelFileException($"{File} lacks the tensor {name}, which its model needs.");
+        if (!own.AsSpan().SequenceEqual(shape))
+            throw new ModelFileException($"{File}: the tensor {name} is {Quoted.Shape(own)}, and its model needs {Quoted.Shape(shape)}.");
+        return Values(name);
+    }
+
+    /// <summary>The same of a tensor that is there.</summary>
+    protected abstract float[] Values(string name);
+
     /// <summary>A tensor's shape in the file; null: it is not there.</summary>
     public abstract long[]? Shape(string name);
 
@@ -76,6 +89,8 @@ internal abstract class ModelSource(string file) : IDisposable
             ModelFile.Fill(target, tensors.Tensors[prefix + name], destination => tensors.Read(prefix + name, destination));
         }
 
+        protected override float[] Values(string name) => tensors.Values(prefix + name);
+
         public override void Dispose() => tensors.Dispose();
     }
 
@@ -105,6 +120,8 @@ internal abstract class ModelSource(string file) : IDisposable
             RequireFit(name, target);
             ModelFile.Fill(target, model.Values(name));
         }
+
+        protected override float[] Values(string name) => model.Values(name);
 
         public override void Dispose() => tensors.Dispose();
     }

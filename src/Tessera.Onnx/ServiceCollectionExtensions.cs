@@ -1,0 +1,29 @@
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Tessera.Onnx;
+
+/// <summary>Tessera in an application's services.</summary>
+public static class ServiceCollectionExtensions
+{
+    /// <summary>
+    /// Adds one <see cref="ImageEmbedder"/> for the whole application, also as <c>IEmbeddingGenerator&lt;DataContent, Embedding&lt;float&gt;&gt;</c>. It is loaded
+    /// when it is first asked for.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="file">As for <see cref="ImageEmbedder(string, SessionOptions?)"/>; null: the model that ships.</param>
+    /// <param name="options">How it shall run; null: on all cores.</param>
+    /// <returns>The same services.</returns>
+    public static IServiceCollection AddTesseraEmbedder(this IServiceCollection services, string? file = null, Func<IServiceProvider, SessionOptions>? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        services.AddSingleton(provider => Load(file, options?.Invoke(provider)));
+        return services.AddSingleton<IEmbeddingGenerator<DataContent, Embedding<float>>>(provider => provider.GetRequiredService<ImageEmbedder>());
+    }
+
+    private static ImageEmbedder Load(string? file, SessionOptions? options)
+    {
+        using (options) return new ImageEmbedder(file ?? ShippedModel.File, options);
+    }
+}
