@@ -27,6 +27,30 @@ public sealed class ImportExportTests(TrainedRun run) : IDisposable
         ModelInfo.Read(folder["back.safetensors"]).Description.Encoder.ShouldBe(ModelInfo.Read(run.Folder).Description.Encoder);
     }
 
+    /// <summary>Whether the graph computes what the model does is asked in Tessera.Onnx.Tests; here, that the verb writes what its options say.</summary>
+    [Fact]
+    public void A_Model_Becomes_Onnx()
+    {
+        string[] export = ["export", "--model", run.Folder, "--format", "onnx"];
+
+        var encoder = CommandLine.Run([.. export, "-o", folder["out/encoder.onnx"], "--pool", "patches", "--layer", "2", "--json"]).ShouldBeDone();
+        var whole = CommandLine.Run([.. export, "-o", folder["out/whole.onnx"], "--graph", "reconstruction", "--type", "int8"]).ShouldBeDone();
+
+        var json = JsonDocument.Parse(encoder.OutputLines.ShouldHaveSingleItem()).RootElement;
+        json.GetProperty("bytes").GetInt64().ShouldBe(new FileInfo(folder["out/encoder.onnx"]).Length);
+        var golden = JsonDocument.Parse(File.ReadAllText(folder["out/encoder.golden.json"])).RootElement;
+        golden.GetProperty("vector").GetArrayLength().ShouldBe(4 * 128); // all patches
+        whole.Output.ShouldBe($"{folder["out/whole.onnx"]}\n");
+        var (bytes, parameters) = (new FileInfo(folder["out/whole.onnx"]).Length, ModelInfo.Read(run.Folder).Parameters);
+        bytes.ShouldBeInRange(parameters, 2 * parameters); // a byte each, and the graph
+        CommandLine.Run([.. export, "-o", folder["x.pth"]]).ShouldFail(2, $"--out is '{folder["x.pth"]}': name a .onnx file.");
+        CommandLine.Run([.. export, "-o", folder["x.onnx"], "--type", "bf16"]).ShouldFail(2, "--type bf16 is not for ONNX: choose f32, f16 or int8.");
+        CommandLine.Run([.. export, "-o", folder["x.onnx"], "--pool", "class"]).ShouldFail(2, "The model has no class token: pool by the mean, or take the patches.");
+        CommandLine.Run([.. export, "-o", folder["x.onnx"], "--graph", "reconstruction", "--layer", "1"]).ShouldFail(2, "--pool and --layer are for --graph encoder: a reconstruction gives pictures.");
+        CommandLine.Run("export", "--model", run.Folder, "--format", "timm", "-o", folder["x.pth"], "--type", "int8").ShouldFail(2, "--type int8 is for --format onnx: choose f32, f16 or bf16.");
+        CommandLine.Run("export", "--model", run.Folder, "--format", "timm", "-o", folder["x.pth"], "--layer", "1").ShouldFail(2, "--graph, --pool and --layer are for --format onnx.");
+    }
+
     [Fact]
     public void What_A_File_Does_Not_Say_Is_Asked_For_By_Its_Switches()
     {
