@@ -41,9 +41,30 @@ public sealed class SampleTests : IDisposable
     public void Each_Is_Told_Of_In_Their_Readme_And_Tested_Here()
     {
         string[] files = [.. Directory.GetFiles(Samples, "*.cs").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
-        files.ShouldBe(["odd-one-out.cs", "pytorch-weights.cs", "search-api.cs", "search-duckdb.cs"]);
+        files.ShouldBe(["name-pictures.cs", "odd-one-out.cs", "pytorch-weights.cs", "search-api.cs", "search-duckdb.cs"]);
         var readme = File.ReadAllText(Path.Join(Samples, "README.md"));
         foreach (var file in files) readme.ShouldContain($"({file})");
+    }
+
+    [Fact]
+    public void Pictures_Get_The_Names_Of_Those_Like_Them()
+    {
+        using var program = Compiled("name-pictures.cs");
+        foreach (var (name, from) in new[] { ("kinds/hard/1", "hard"), ("kinds/soft/1", "soft-1"), ("kinds/soft/2", "soft-2"), ("twins/one/1", "hard"), ("twins/other/1", "hard") })
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(folder.File(name))!);
+            File.Copy(folder.File($"pictures/{from}.png"), folder.File(name + ".png"));
+        }
+
+        var lines = Lines(program.Run(folder.Path, "kinds", "query.jpg", "pictures/hard.png"));
+        lines.Length.ShouldBe(2);
+        lines[0].ShouldMatch(@"^query\.jpg: soft \((\d\d|100) %\)$");
+        lines[1].ShouldMatch(@"^pictures/hard\.png: hard \((\d\d|100) %\)$");
+        Lines(program.Run(folder.Path, "twins", "query.jpg")).ShouldHaveSingleItem().ShouldBe("query.jpg: one (50 %)"); // the same picture in two classes
+
+        var empty = program.RunToItsEnd(folder.Path, "pictures", "query.jpg");
+        empty.Code.ShouldBe(1);
+        Lines(empty.Error).ShouldHaveSingleItem().ShouldStartWith("pictures holds no folder with pictures");
     }
 
     [Fact]

@@ -28,8 +28,9 @@ internal sealed class CompiledProgram : IDisposable
             (references ?? TestAssemblies.All).Select(reference => MetadataReference.CreateFromFile(reference)),
             new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
         var emitted = compiled.Emit(file);
-        if (!emitted.Success) Dispose();
-        emitted.Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning && d.Id != "CS8021").Select(d => d.ToString()).ShouldBeEmpty(text);
+        var faults = emitted.Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning && d.Id != "CS8021").Select(d => d.ToString()).ToList();
+        if (faults.Count > 0) Dispose(); // nobody else will
+        faults.ShouldBeEmpty(text);
     }
 
     public void Dispose() => File.Delete(file);
