@@ -18,9 +18,9 @@ if (args is not [var file, var folder, var query] || !Directory.Exists(folder))
 
 using var embedder = new ImageEmbedder(); // the model that ships
 using var database = new DuckDBConnection($"Data Source={file}");
-database.Open();
 try
 {
+    database.Open();
     // One table for one model: vectors of different models say nothing beside each other.
     using var create = database.CreateCommand();
     create.CommandText = $"CREATE TABLE IF NOT EXISTS pictures (name VARCHAR PRIMARY KEY, vector FLOAT[{embedder.Width}] NOT NULL)";
@@ -49,7 +49,7 @@ try
     while (found.Read()) Console.WriteLine($"{found.GetFloat(1):f3} {found.GetString(0)}");
     return 0;
 }
-catch (BrokenImageException e)
+catch (Exception e) when (e is BrokenImageException or DuckDBException)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

@@ -97,6 +97,11 @@ public sealed class SampleTests : IDisposable
         var expected = Nearest(3);
         first[1..].Select(Name).ShouldBe(expected.Select(found => Path.Join("pictures", found.Name)));
         for (var i = 0; i < 3; i++) Value(first[1 + i]).ShouldBe(expected[i].Similarity, .0011); // three decimals are written
+
+        folder.File("other.duckdb", "no database"u8.ToArray());
+        var refused = program.RunToItsEnd(folder.Path, "other.duckdb", "pictures", "query.jpg");
+        refused.Code.ShouldBe(1);
+        Lines(refused.Error).ShouldHaveSingleItem().ShouldContain("other.duckdb");
     }
 
     [Fact]
