@@ -11,6 +11,8 @@ internal sealed class ParquetFormat : VectorFormat
     private const string Key = "tessera.vectors";
     private const int GroupRows = 8192; // a group is in memory as a whole
 
+    public override bool HasSidecar => false;
+
     public override VectorSidecar? Sidecar(VectorSet set) => null;
 
     public override void Write(Stream stream, VectorSet set)

@@ -38,11 +38,29 @@ public static class VectorFile
         try
         {
             using var stream = File.OpenRead(file);
-            return format.Read(stream, file, ReadSidecar(SidecarOf(file)));
+            return format.Read(stream, file, format.HasSidecar ? ReadSidecar(SidecarOf(file)) : null);
         }
         catch (Exception e) when (e is not (VectorException or OutOfMemoryException))
         {
             throw new VectorException($"{file} cannot be read as vectors: {e.Message}", e); // whatever a reader of another's trips over
+        }
+    }
+
+    /// <summary>Deletes a file of vectors, and what <see cref="Write"/> laid beside it. Where there is none, nothing happens.</summary>
+    /// <param name="file">The file.</param>
+    /// <exception cref="VectorException">The ending is none of <see cref="Endings"/>, or it cannot be deleted.</exception>
+    public static void Delete(string file)
+    {
+        var format = VectorFormat.Of(file);
+        try
+        {
+            if (!File.Exists(file)) return;
+            File.Delete(file); // first: what is left beside it by a crash the next file replaces
+            if (format.HasSidecar) File.Delete(SidecarOf(file));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new VectorException($"{file} cannot be deleted: {e.Message}", e);
         }
     }
 
@@ -92,6 +110,9 @@ internal abstract class VectorFormat
         ".csv" => new CsvFormat(),
         var ending => throw new VectorException($"{file} ends in '{ending}', which is no format of vectors: choose {string.Join(", ", VectorFile.Endings)}."),
     };
+
+    /// <summary>Whether something stands beside the file.</summary>
+    public virtual bool HasSidecar => true;
 
     /// <summary>What stands beside the file; null: nothing.</summary>
     public abstract VectorSidecar? Sidecar(VectorSet set);

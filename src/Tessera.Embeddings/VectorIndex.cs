@@ -1,6 +1,6 @@
 namespace Tessera.Embeddings;
 
-/// <summary>Vectors that grow and are searched: exact, by cosine similarity. Not for several threads while it is added to.</summary>
+/// <summary>Vectors that come, go and are searched: exact, by cosine similarity. Not for several threads while it changes.</summary>
 /// <param name="set">Those to begin with.</param>
 public sealed class VectorIndex(VectorSet set)
 {
@@ -28,14 +28,28 @@ public sealed class VectorIndex(VectorSet set)
         Set = last.Count == all.Count ? all : all.Take([.. last.Values]);
     }
 
+    /// <summary>Takes vectors out. A name that is not there is passed over.</summary>
+    /// <returns>How many were taken out.</returns>
+    public int Remove(IEnumerable<string> names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        var gone = names.ToHashSet(StringComparer.Ordinal);
+        int[] left = [.. Enumerable.Range(0, Set.Count).Where(row => !gone.Contains(Set.Names[row]))];
+        var removed = Set.Count - left.Length;
+        if (removed > 0) Set = Set.Take(left);
+        return removed;
+    }
+
     /// <summary>The nearest vectors to each of some others, the nearest first.</summary>
     /// <param name="queries">The others.</param>
     /// <param name="count">How many of each; where there are fewer, all.</param>
+    /// <param name="cancellation">Ends the search early.</param>
     /// <exception cref="VectorException">They are of another width, or another model made them.</exception>
-    public IReadOnlyList<IReadOnlyList<Found>> Search(VectorSet queries, int count)
+    /// <exception cref="OperationCanceledException">It was ended early.</exception>
+    public IReadOnlyList<IReadOnlyList<Found>> Search(VectorSet queries, int count, CancellationToken cancellation = default)
     {
         Set.RequireComparable(queries);
-        var near = NearestNeighbours.Find(queries.Vectors, Set.Vectors, count);
+        var near = NearestNeighbours.Find(queries.Vectors, Set.Vectors, count, cancellation: cancellation);
         return [.. Enumerable.Range(0, queries.Count).Select(query =>
         {
             var rows = near.Indices(query);

@@ -52,6 +52,7 @@ public sealed partial class ImageEmbedder : IEmbeddingGenerator<DataContent, Emb
         ArgumentNullException.ThrowIfNull(serviceType);
         if (serviceKey is not null) return null;
         if (serviceType == typeof(EmbeddingGeneratorMetadata)) return new EmbeddingGeneratorMetadata("tessera", defaultModelId: ModelId, defaultModelDimensions: Width);
+        if (serviceType == typeof(VectorOrigin)) return Origin; // for whoever keeps what it generates, and must know by which model
         return serviceType.IsInstanceOfType(this) ? this : null;
     }
 

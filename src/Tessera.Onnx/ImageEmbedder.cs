@@ -89,7 +89,7 @@ public sealed partial class ImageEmbedder : IDisposable
         var values = Batches(files.Count, (picture, planar) => ImageDecoder.Decode(files[picture], Shape, planar), progress, cancellation);
         var labels = new int[files.Count];
         labels.AsSpan().Fill(-1);
-        return new VectorSet(new LabelledVectors(values, Width, labels), files, [], new VectorOrigin(model.Metadata.Fingerprint, Kind, "files"));
+        return new VectorSet(new LabelledVectors(values, Width, labels), files, [], Origin);
     }
 
     /// <summary>The vectors of pixels that have <see cref="Shape"/> already, channel by channel as <see cref="ImageDecoder"/> gives them.</summary>
@@ -141,6 +141,8 @@ public sealed partial class ImageEmbedder : IDisposable
 
     /// <summary>Frees the model.</summary>
     public void Dispose() => model.Dispose();
+
+    private VectorOrigin Origin => new(model.Metadata.Fingerprint, Kind, "files");
 
     /// <summary>Decodes on all cores and embeds, a batch after the other.</summary>
     private float[] Batches(int count, Decode decode, IProgress<int>? progress, CancellationToken cancellation)

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.VectorData;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Tessera.Onnx;
@@ -20,6 +21,21 @@ public static class ServiceCollectionExtensions
         ArgumentNullException.ThrowIfNull(services);
         services.AddSingleton(provider => Load(file, options?.Invoke(provider)));
         return services.AddSingleton<IEmbeddingGenerator<DataContent, Embedding<float>>>(provider => provider.GetRequiredService<ImageEmbedder>());
+    }
+
+    /// <summary>
+    /// Adds one <see cref="PictureCollection"/> for the whole application, also as <c>VectorStoreCollection&lt;string, PictureRecord&gt;</c> and as
+    /// <c>IVectorSearchable&lt;PictureRecord&gt;</c>. It is read when it is first asked for, and embeds with the embedder of the services, where there is one.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="file">As for <see cref="PictureCollection.Open"/>.</param>
+    /// <returns>The same services.</returns>
+    public static IServiceCollection AddTesseraCollection(this IServiceCollection services, string file)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        services.AddSingleton(provider => PictureCollection.Open(file, provider.GetService<IEmbeddingGenerator<DataContent, Embedding<float>>>()));
+        services.AddSingleton<VectorStoreCollection<string, PictureRecord>>(provider => provider.GetRequiredService<PictureCollection>());
+        return services.AddSingleton<IVectorSearchable<PictureRecord>>(provider => provider.GetRequiredService<PictureCollection>());
     }
 
     private static ImageEmbedder Load(string? file, SessionOptions? options)

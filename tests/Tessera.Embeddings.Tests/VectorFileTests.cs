@@ -125,6 +125,21 @@ public sealed class VectorFileTests : IDisposable
         Should.Throw<VectorException>(() => VectorFile.Write(Path.Join(folder, "none", "x.csv"), Some())).Message.ShouldStartWith($"{Path.Join(folder, "none", "x.csv")} cannot be written: ");
     }
 
+    [Theory]
+    [MemberData(nameof(Endings))]
+    public void Deletes_What_It_Wrote_And_Nothing_Else(string ending)
+    {
+        var mine = Path.Join(folder, "w.json");
+        File.WriteAllText(ending == ".parquet" ? At(".json") : mine, "mine"); // nothing of Tessera's stands beside a Parquet file
+        var before = Directory.GetFiles(folder);
+        VectorFile.Write(At(ending), Some());
+        VectorFile.Read(At(ending)).Count.ShouldBe(4);
+        VectorFile.Delete(At(ending));
+        Directory.GetFiles(folder).ShouldBe(before);
+        VectorFile.Delete(At(ending)); // a second time: nothing is there
+        Should.Throw<VectorException>(() => VectorFile.Delete("x.txt")).Message.ShouldStartWith("x.txt ends in '.txt'");
+    }
+
     private string At(string ending) => Path.Join(folder, "v" + ending);
 
     private static byte[] Npy(string header) => [0x93, .. "NUMPY"u8, 1, 0, (byte)header.Length, 0, .. Encoding.ASCII.GetBytes(header)];

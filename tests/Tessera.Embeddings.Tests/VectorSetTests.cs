@@ -44,7 +44,7 @@ public sealed class VectorSetTests
             index.Add(Set([-1, 0, 1, 1], ["left", "up"], [-1, -1], [])); // up is another now
             index.Save(file);
 
-            var found = VectorIndex.Load(file).Search(Set([3, 0], ["query"], [-1], []), 2).ShouldHaveSingleItem();
+            var found = VectorIndex.Load(file).Search(Set([3, 0], ["query"], [-1], []), 2, TestContext.Current.CancellationToken).ShouldHaveSingleItem();
 
             found.Select(f => (f.Name, f.Class)).ShouldBe([("right", "way"), ("up", null)]);
             found[1].Similarity.ShouldBe(MathF.Sqrt(0.5f), 1e-6f);
@@ -54,6 +54,26 @@ public sealed class VectorSetTests
         {
             File.Delete(file);
         }
+    }
+
+    [Fact]
+    public void An_Index_Loses_What_Is_Taken_Out()
+    {
+        var index = new VectorIndex(Set([1, 0, 0, 1, -1, 0], ["right", "up", "left"], [0, -1, 0], ["way"]));
+
+        index.Remove(["up", "Right", "none", "up"]).ShouldBe(1); // names are what they are, letter by letter
+        index.Set.Names.ShouldBe(["right", "left"]);
+        index.Set.Vectors.Values.ShouldBe([1, 0, -1, 0]);
+        index.Search(Set([0, 1], ["query"], [-1], []), 3, TestContext.Current.CancellationToken).Single().Select(f => (f.Name, f.Class, f.Similarity)).ShouldBe([("right", "way", 0), ("left", "way", 0)]);
+        index.Remove(["right", "left"]).ShouldBe(2);
+        index.Search(Set([0, 1], ["query"], [-1], []), 3, TestContext.Current.CancellationToken).Single().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_Search_That_Is_Cancelled_Ends()
+    {
+        var index = new VectorIndex(Set([1, 0], ["right"], [-1], []));
+        Should.Throw<OperationCanceledException>(() => index.Search(index.Set, 1, new CancellationToken(canceled: true)));
     }
 
     private static VectorSet Set(float[] values, string[] names, int[] labels, string[] classes) => new(new LabelledVectors(values, 2, labels), names, classes, Origin);

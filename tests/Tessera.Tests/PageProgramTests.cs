@@ -40,10 +40,11 @@ public sealed class PageProgramTests : IDisposable
     public void Those_About_Onnx_Compile_And_Run()
     {
         var outputs = programs.Run("onnx.md");
-        outputs.Count.ShouldBe(4);
+        outputs.Count.ShouldBe(5);
         outputs[0].ShouldStartWith("whole.onnx: ");
         outputs[1].ShouldMatch("^192 values\nthe same pixels, the largest difference .* of 0.0001 allowed\n$");
         outputs[2].ShouldBe("48 of 64 patches restored\n");
         outputs[3].ShouldBe("192 values for each of 2 pictures\n");
+        outputs[4].ShouldMatch("^(-?[01]\\.\\d{3} pictures.\\d\\d\\.png\n){3}$");
     }
 }

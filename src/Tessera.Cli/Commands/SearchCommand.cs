@@ -43,7 +43,7 @@ internal static class SearchCommand
             var set = file is null ? null : VectorFile.Read(file);
             if (images is not null) (set, pictures) = options.Vectors(terminal, parsed, encoder, images, pictures, signals.Token);
             var known = new VectorIndex(set!);
-            var results = known.Search(asked, wanted).Zip(files, (found, query) => new SearchResult(query, found)).ToList();
+            var results = known.Search(asked, wanted, signals.Token).Zip(files, (found, query) => new SearchResult(query, found)).ToList();
             foreach (var (query, found) in results)
             {
                 terminal.Say(query);

@@ -1,7 +1,4 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
-using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CSharp;
 using SkiaSharp;
 
 namespace Tessera.Tests.Fixtures;
@@ -9,7 +6,6 @@ namespace Tessera.Tests.Fixtures;
 /// <summary>The C# programs of a page, compiled and run in processes of their own, in the page's order and in one folder with pictures.</summary>
 internal sealed partial class PagePrograms : IDisposable
 {
-    private const string ImplicitUsings = "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading.Tasks;";
     private readonly ScratchFolder folder = new();
 
     /// <summary>Draws <c>cat.jpg</c>, <c>dog.jpg</c> and twelve PNG files in <c>pictures</c>.</summary>
@@ -31,44 +27,12 @@ internal sealed partial class PagePrograms : IDisposable
 
     private string Run(string program, int number)
     {
-        var parse = CSharpParseOptions.Default.WithLanguageVersion(LanguageVersion.Latest);
-        var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(file => MetadataReference.CreateFromFile(file));
-        var compiled = CSharpCompilation.Create($"page-{number}", [CSharpSyntaxTree.ParseText(program, parse), CSharpSyntaxTree.ParseText(ImplicitUsings, parse)], references,
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
-        // Beside the tests, where libtorch and the models are: a program's own folder is where it looks.
-        var file = Path.Join(AppContext.BaseDirectory, $"page-{Environment.ProcessId}-{number}.dll");
-        try
-        {
-            var emitted = compiled.Emit(file);
-            emitted.Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning && d.Id != "CS8021").Select(d => d.ToString()).ShouldBeEmpty(program);
-            var tests = Path.Join(AppContext.BaseDirectory, typeof(PagePrograms).Assembly.GetName().Name);
-            var start = new ProcessStartInfo("dotnet", ["exec", "--depsfile", tests + ".deps.json", "--runtimeconfig", tests + ".runtimeconfig.json", file])
-            {
-                WorkingDirectory = folder.Path,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            };
-            start.Environment["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1"; // a point in numbers, whatever the machine speaks
-            using var process = Process.Start(start)!;
-            var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            var output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            process.ExitCode.ShouldBe(0, $"{program}\n{error.Result}");
-            return output.ReplaceLineEndings("\n");
-        }
-        finally
-        {
-            File.Delete(file);
-        }
+        using var compiled = new CompiledProgram($"page-{number}", program);
+        return compiled.Run(folder.Path);
     }
 
-    private void Draw(string name, int width, int height, int seed)
-    {
-        using var bitmap = new SKBitmap(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        for (var i = 0; i < width * height; i++) bitmap.SetPixel(i % width, i / width, new SKColor((byte)(seed * i), (byte)(i / width), (byte)(7 * seed)));
-        using var encoded = bitmap.Encode(name.EndsWith(".jpg", StringComparison.Ordinal) ? SKEncodedImageFormat.Jpeg : SKEncodedImageFormat.Png, 90);
-        File.WriteAllBytes(folder.File(name), encoded.ToArray());
-    }
+    private void Draw(string name, int width, int height, int seed) =>
+        DrawnPicture.Write(folder.File(name), width, height, (x, y) => new SKColor((byte)(seed * (y * width + x)), (byte)y, (byte)(7 * seed)));
 
     [GeneratedRegex("^```csharp\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex Program();
