@@ -52,6 +52,20 @@ public sealed class ImportExportTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void A_Program_Is_Written_That_Uses_The_Encoder()
+    {
+        string[] export = ["export", "--model", run.Folder, "--format", "onnx", "--project", folder["app"]];
+
+        CommandLine.Run(export).ShouldBeDone().OutputLines.ShouldBe([
+            folder["app/encoder.onnx"], folder["app/encoder.golden.json"], folder["app/Program.cs"], folder["app/app.csproj"]]);
+
+        File.ReadAllText(folder["app/app.csproj"]).ShouldContain("<PackageReference Include=\"Tessera.Onnx\" Version=\"");
+        CommandLine.Run(export).ShouldFail(1, $"{folder["app/Program.cs"]} is there already: name a folder without a program.");
+        CommandLine.Run([.. export[..^3], "timm", "--project", folder["x"]]).ShouldFail(2, "--project is for --format onnx and --graph encoder.");
+        CommandLine.Run(export[..^2]).ShouldFail(2, "Name where to: --out OUT, or with --format onnx --project DIR.");
+    }
+
+    [Fact]
     public void What_A_File_Does_Not_Say_Is_Asked_For_By_Its_Switches()
     {
         // Without what Tessera leaves in it: weights under timm's names alone.

@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Numerics.Tensors;
 using SkiaSharp;
 using Tessera.Embeddings;
+using Tessera.Exports;
 using Tessera.Features;
 using Tessera.Onnx;
 using Tessera.Tests.Fixtures;
@@ -44,6 +45,35 @@ public sealed class SampleTests : IDisposable
         files.ShouldBe(["name-pictures.cs", "odd-one-out.cs", "pytorch-weights.cs", "search-api.cs", "search-duckdb.cs"]);
         var readme = File.ReadAllText(Path.Join(Samples, "README.md"));
         foreach (var file in files) readme.ShouldContain($"({file})");
+    }
+
+    /// <summary>The program that <c>tessera export --project</c> writes, beside the encoder that it writes.</summary>
+    [Fact]
+    public void An_Exported_Project_Finds_The_Nearest_Pictures()
+    {
+        var encoder = Path.Join(AppContext.BaseDirectory, OnnxProject.EncoderFile);
+        string[] beside = ["encoder.onnx", "encoder.golden.json", "encoder.golden.png"];
+        try
+        {
+            OnnxProject.Write("tessera-tiny", folder.File("app"));
+            foreach (var file in beside) File.Copy(folder.File($"app/{file}"), Path.Join(AppContext.BaseDirectory, file));
+            using var program = new CompiledProgram("exported-project", File.ReadAllText(folder.File("app/Program.cs")));
+
+            var lines = Lines(program.Run(folder.Path, "pictures", "query.jpg"));
+
+            var stop = TestContext.Current.CancellationToken;
+            using var embedder = new ImageEmbedder(encoder);
+            var index = new VectorIndex(embedder.Embed(Directory.GetFiles(folder.File("pictures")), cancellation: stop));
+            var expected = index.Search(embedder.Embed([folder.File("query.jpg")], cancellation: stop), 5, stop)[0];
+            lines.Skip(1).Select(line => Path.GetFileName(line)).ShouldBe(expected.Select(found => Path.GetFileName(found.Name)));
+            program.RunToItsEnd(folder.Path, "pictures").Error.ShouldBe("usage: FOLDER PICTURE\n");
+        }
+        finally
+        {
+            foreach (var file in beside) File.Delete(Path.Join(AppContext.BaseDirectory, file));
+        }
+        var again = Should.Throw<IOException>(() => OnnxProject.Write("tessera-tiny", folder.File("app")));
+        again.Message.ShouldEndWith("Program.cs is there already: name a folder without a program.");
     }
 
     [Fact]

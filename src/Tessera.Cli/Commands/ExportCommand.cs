@@ -15,24 +15,28 @@ internal static class ExportCommand
     {
         var command = new Verb("export", "Write a model's weights under another project's names, or the model as ONNX, which runs without libtorch.",
             "tessera export --model tessera-tiny --format onnx -o tiny.onnx",
+            "tessera export --model tessera-tiny --format onnx --project app/",
             "tessera export --model tessera-tiny --format timm -o tiny.safetensors",
             "tessera export --model runs/mae --format huggingface -o mae-hf/");
         var model = CommonOptions.Model();
         var format = CommonOptions.Words(
             "--format", "Whose names: Tessera's, MAE's, timm's, Hugging Face's (a folder), or Tessera's as a PyTorch state dict; or an ONNX graph", Format.Tessera);
         format.Required = true;
-        var output = CommonOptions.Value<string>("--out", "OUT", "The file to write, .safetensors, .pth or .onnx, or for Hugging Face the folder");
+        var output = CommonOptions.Value<string?>("--out", "OUT", "The file to write, .safetensors, .pth or .onnx, or for Hugging Face the folder");
         output.Aliases.Add("-o");
-        output.Required = true;
+        var project = CommonOptions.Value<string?>("--project", "DIR", "In place of --out, a folder for the ONNX encoder and a small program that uses it");
         var type = CommonOptions.Words("--type", "What each value is rounded to; bf16 is not for ONNX, and int8 for nothing else", WeightType.F32);
         var graph = Optional<Graph>("--graph", "What of the model becomes ONNX [default: encoder]");
         var pool = Optional<Pooling>("--pool", "What a vector of the ONNX encoder is [default: mean]");
         var layer = CommonOptions.Value<int?>("--layer", "N", "Take the ONNX encoder's tokens after so many blocks [default: after the last]");
-        foreach (var option in new Option[] { model, format, output, type, graph, pool, layer }) command.Add(option);
+        foreach (var option in new Option[] { model, format, output, project, type, graph, pool, layer }) command.Add(option);
         command.SetAction(parsed =>
         {
-            var (from, to, wanted, rounded) = (parsed.GetValue(model)!, parsed.GetValue(output)!, parsed.GetValue(format), parsed.GetValue(type));
+            var (from, wanted, rounded, program) = (parsed.GetValue(model)!, parsed.GetValue(format), parsed.GetValue(type), parsed.GetValue(project));
+            if (program is null == (parsed.GetValue(output) is null)) throw new UsageException("Name where to: --out OUT, or with --format onnx --project DIR.");
             var (part, pooling, block) = (parsed.GetValue(graph), parsed.GetValue(pool), parsed.GetValue(layer));
+            var to = parsed.GetValue(output) ?? Path.Combine(program!, OnnxProject.EncoderFile);
+            if (program is not null && (wanted != Format.Onnx || part == Graph.Reconstruction)) throw new UsageException("--project is for --format onnx and --graph encoder.");
             if (wanted == Format.Onnx) CommonOptions.FileEndingWith(".onnx", to);
             else if (ModelExport.NameFault(to, Layout(wanted)) is { } fault) throw new UsageException($"--out is {fault}.");
             if (wanted != Format.Onnx && (part is not null || pooling is not null || block is not null)) throw new UsageException("--graph, --pool and --layer are for --format onnx.");
@@ -44,6 +48,13 @@ internal static class ExportCommand
             if (wanted == Format.Onnx)
             {
                 var options = new OnnxExportOptions { Weights = Stored(rounded), Kind = new FeatureKind(pooling ?? Pooling.Mean, block is { } number ? [number] : []) };
+                if (program is not null)
+                {
+                    var files = OnnxProject.Write(from, program, options);
+                    foreach (var written in files) terminal.Say(Path.GetFullPath(written));
+                    terminal.Result(new { files });
+                    return ExitCode.Done;
+                }
                 var made = part == Graph.Reconstruction ? OnnxExport.Reconstruction(from, to, options) : OnnxExport.Encoder(from, to, options);
                 terminal.Say(Path.GetFullPath(made.File));
                 if (made.Golden is { } golden) terminal.Note($"what it gives for a picture, to check a runtime by: {Path.GetFullPath(golden)}");
