@@ -54,9 +54,7 @@ internal sealed class GoldenPicture
         {
             throw new OnnxModelException($"{model.File} cannot be checked: {file} is not what an export lays beside it ({e.Message.TrimEnd('.')}).", e);
         }
-        var (planar, interleaved) = (new byte[model.Shape.Pixels], new byte[model.Shape.Pixels]);
-        ImageDecoder.Decode(Beside(file, golden.Picture), model.Shape, planar);
-        PixelLayout.Interleave(planar, model.Shape.Channels, interleaved);
+        var interleaved = model.Decode(Beside(file, golden.Picture));
         return new GoldenPicture(file, golden, interleaved, Convert.ToHexStringLower(XxHash128.Hash(interleaved)) == golden.Pixels);
     }
 
@@ -101,9 +99,7 @@ public sealed partial class ImageRestorer
         var picture = GoldenPicture.Read(model);
         var golden = picture.Golden;
         var restored = Restore(picture.Interleaved, picture.Require(golden.Hidden), picture.Require(golden.Tokens));
-        var (planar, expected) = (new byte[Shape.Pixels], new byte[Shape.Pixels]);
-        ImageDecoder.Decode(picture.Beside(picture.Require(golden.Restored)), Shape, planar);
-        PixelLayout.Interleave(planar, Shape.Channels, expected);
+        var expected = model.Decode(picture.Beside(picture.Require(golden.Restored)));
         const double Rounding = .5 / 255; // of the picture that was stored
         return picture.Compare(restored, [.. expected.Select(value => value / 255f)], golden.Tolerance + Rounding);
     }

@@ -54,15 +54,19 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <param name="file">A JPEG, PNG, WebP, BMP or GIF file of any size.</param>
     /// <returns>(D)</returns>
     /// <exception cref="BrokenImageException">It cannot be read.</exception>
-    public float[] Embed(string file) => EmbedPixels(Decoded(planar => ImageDecoder.Decode(file, Shape, planar)));
+    public float[] Embed(string file) => EmbedInterleaved(model.Decode(file));
 
     /// <summary>The vector of a picture.</summary>
     /// <param name="encoded">The bytes of such a file.</param>
     /// <param name="name">What to call it if it is broken.</param>
     /// <returns>(D)</returns>
     /// <exception cref="BrokenImageException">It cannot be read.</exception>
-    public float[] Embed(ReadOnlyMemory<byte> encoded, string name = "the picture") =>
-        EmbedPixels(Decoded(planar => ImageDecoder.Decode(encoded.Span, name, Shape, planar)));
+    public float[] Embed(ReadOnlyMemory<byte> encoded, string name = "the picture")
+    {
+        var planar = new byte[Shape.Pixels];
+        ImageDecoder.Decode(encoded.Span, name, Shape, planar);
+        return EmbedPixels(planar);
+    }
 
     /// <summary>The vector of a picture.</summary>
     /// <param name="encoded">The bytes of such a file, read to their end.</param>
@@ -132,10 +136,8 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <exception cref="BrokenImageException">It cannot be read.</exception>
     public float[] EmbedPatches(string file)
     {
-        var interleaved = new byte[Shape.Pixels];
-        PixelLayout.Interleave(Decoded(planar => ImageDecoder.Decode(file, Shape, planar)), Shape.Channels, interleaved);
         var values = new float[Patches.Count * Patches.Width];
-        Run(interleaved, OnnxMetadata.Patches, values, [1, Patches.Count, Patches.Width], default);
+        Run(model.Decode(file), OnnxMetadata.Patches, values, [1, Patches.Count, Patches.Width], default);
         return values;
     }
 
@@ -189,13 +191,6 @@ public sealed partial class ImageEmbedder : IDisposable
     {
         using var input = OnnxModel.Value(interleaved, interleaved.Length / Shape.Pixels, Shape.Height, Shape.Width, Shape.Channels);
         model.Run([(OnnxMetadata.Pixels, input)], output, values, shape, cancellation);
-    }
-
-    private byte[] Decoded(Action<byte[]> decode)
-    {
-        var planar = new byte[Shape.Pixels];
-        decode(planar);
-        return planar;
     }
 
     private void RequirePictures(int bytes, string parameter)

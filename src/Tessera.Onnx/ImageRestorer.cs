@@ -40,10 +40,7 @@ public sealed partial class ImageRestorer : IDisposable
     public byte[] Restore(string file, IReadOnlyList<int> hidden, ulong seed = 0)
     {
         ArgumentNullException.ThrowIfNull(hidden);
-        var planar = new byte[Shape.Pixels];
-        ImageDecoder.Decode(file, Shape, planar);
-        var interleaved = new byte[Shape.Pixels];
-        PixelLayout.Interleave(planar, Shape.Channels, interleaved);
+        var interleaved = model.Decode(file);
         var random = new CounterRandom(seed, RandomPurpose.MaskTokens, 0, 0);
         var tokens = new int[hidden.Count];
         foreach (ref var token in tokens.AsSpan()) token = random.NextBelow(MaskTokens);

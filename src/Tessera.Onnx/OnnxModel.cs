@@ -55,6 +55,18 @@ internal sealed class OnnxModel : IDisposable
         }
     }
 
+    /// <summary>A picture as the graph takes it.</summary>
+    /// <returns>(H, W, C)</returns>
+    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    public byte[] Decode(string picture)
+    {
+        var planar = new byte[Shape.Pixels];
+        ImageDecoder.Decode(picture, Shape, planar);
+        var interleaved = new byte[Shape.Pixels];
+        PixelLayout.Interleave(planar, Shape.Channels, interleaved);
+        return interleaved;
+    }
+
     /// <summary>Runs the graph into memory that the caller has.</summary>
     /// <param name="inputs">By name, each in memory of its shape.</param>
     /// <param name="output">Its name.</param>

@@ -66,6 +66,14 @@ internal static class CommonOptions
         CustomParser = Word<T>,
     };
 
+    /// <summary>The same without a default.</summary>
+    public static Option<T?> WordsOrNone<T>(string name, string description) where T : struct, Enum => new(name)
+    {
+        Description = description,
+        HelpName = string.Join('|', Enum.GetValues<T>().Select(v => Word(v))),
+        CustomParser = result => Word<T>(result),
+    };
+
     /// <summary>An enumeration by its words in kebab case, such as normalized-pixels.</summary>
     public static T Word<T>(ArgumentResult result) where T : struct, Enum
     {

@@ -57,18 +57,18 @@ internal static partial class EvaluateCommand
             {
                 var kept = new FeatureCache(folder);
                 knn = ProgressBar.While(terminal, "comparing", progress => KnnEvaluation.Run(encoder, images, measured, parsed.GetValue(limit), seed, target, kept,
-                    progress: new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), cancellation: signals.Token));
+                    progress: Phases(progress), cancellation: signals.Token));
                 Show(terminal, knn, images);
                 Keep(terminal, name, "knn", measured, images, knn);
                 linear = ProgressBar.While(terminal, "training", progress => LinearEvaluation.Run(encoder, images, measured, parsed.GetValue(limit), seed, target, kept,
-                    progress: new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), cancellation: signals.Token));
+                    progress: Phases(progress), cancellation: signals.Token));
                 Show(terminal, linear, images);
                 Keep(terminal, name, "linear", measured, images, linear);
                 if (RunDirectory.IsRun(name) && ConfusionPicture.Encode(linear.Rows[0].Probe.Measured.Confusion!, images) is { } confusion)
                     File.WriteAllBytes(Path.ChangeExtension(RunDirectory.EvaluationFile(name, Named("linear", measured)), ".png"), confusion);
                 attentive = ProgressBar.While(terminal, "training", progress => ProbeEvaluation.Run(
                     ProbeProtocol.Attentive, new ProbeOptions(), encoder, images, measured, parsed.GetValue(limit), seed, target,
-                    progress: new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), cancellation: signals.Token));
+                    progress: Phases(progress), cancellation: signals.Token));
                 Show(terminal, attentive, images);
                 Keep(terminal, name, "attentive", measured, images, attentive);
             }

@@ -55,13 +55,16 @@ internal static partial class EvaluateCommand
             var seed = MaskOptionSet.SplitSeed(loaded.Description);
             var report = ProgressBar.While(terminal, title, progress => evaluate(new FeatureWork(
                 parsed, loaded, images, measured, parsed.GetValue(perClass) * images.ClassNames.Count ?? parsed.GetValue(limit), others, seed, target, new FeatureCache(folder),
-                new Relay<EvaluationPhase>(phase => progress.Report((phase.Done, phase.Total, phase.Words))), signals.Token)));
+                Phases(progress), signals.Token)));
             show(report, images);
             terminal.Result(report);
             return ExitCode.Done;
         });
         return command;
     }
+
+    /// <summary>An evaluation's progress on a bar.</summary>
+    private static Relay<EvaluationPhase> Phases(IProgress<(long Done, long Total, string Words)> bar) => new(phase => bar.Report((phase.Done, phase.Total, phase.Words)));
 
     /// <summary>Kinds of vectors by their layers: each, and all together.</summary>
     private static List<FeatureKind> Layers(string? text)

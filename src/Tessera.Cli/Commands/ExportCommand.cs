@@ -26,8 +26,8 @@ internal static class ExportCommand
         output.Aliases.Add("-o");
         var project = CommonOptions.Value<string?>("--project", "DIR", "In place of --out, a folder for the ONNX encoder and a small program that uses it");
         var type = CommonOptions.Words("--type", "What each value is rounded to; bf16 is not for ONNX, and int8 for nothing else", WeightType.F32);
-        var graph = Optional<Graph>("--graph", "What of the model becomes ONNX [default: encoder]");
-        var pool = Optional<Pooling>("--pool", "What a vector of the ONNX encoder is [default: mean]");
+        var graph = CommonOptions.WordsOrNone<Graph>("--graph", "What of the model becomes ONNX [default: encoder]");
+        var pool = CommonOptions.WordsOrNone<Pooling>("--pool", "What a vector of the ONNX encoder is [default: mean]");
         var layer = CommonOptions.Value<int?>("--layer", "N", "Take the ONNX encoder's tokens after so many blocks [default: after the last]");
         foreach (var option in new Option[] { model, format, output, project, type, graph, pool, layer }) command.Add(option);
         command.SetAction(parsed =>
@@ -69,13 +69,6 @@ internal static class ExportCommand
         });
         return command;
     }
-
-    private static Option<T?> Optional<T>(string name, string description) where T : struct, Enum => new(name)
-    {
-        Description = description,
-        HelpName = string.Join('|', Enum.GetValues<T>().Select(v => CommonOptions.Word(v))),
-        CustomParser = result => CommonOptions.Word<T>(result),
-    };
 
     private static ExportFormat Layout(Format format) => format switch
     {

@@ -21,10 +21,11 @@ internal static class ImportCommand
         output.Required = true;
         var heads = CommonOptions.Value<int?>("--heads", "N", "Attention heads of the encoder, where the file does not say");
         var decoderHeads = CommonOptions.Value<int?>("--decoder-heads", "N", "Those of the decoder; MAE's have 16");
-        var preset = new Option<Preset?>("--preset") { Description = "How pixels are standardised: imagenet (MAE, DINOv2, most of timm) by ImageNet's mean and deviation, half (Hugging Face's ViT) by .5 and .5", HelpName = "imagenet|half", CustomParser = r => CommonOptions.Word<Preset>(r) };
+        var preset = CommonOptions.WordsOrNone<Preset>(
+            "--preset", "How pixels are standardised: imagenet (MAE, DINOv2, most of timm) by ImageNet's mean and deviation, half (Hugging Face's ViT) by .5 and .5");
         var mean = CommonOptions.Value<string?>("--mean", "M,M,M", "The pixels' mean, a number a channel, from 0 to 1");
         var deviation = CommonOptions.Value<string?>("--deviation", "D,D,D", "The pixels' deviation, a number a channel");
-        var target = new Option<ReconstructionTarget?>("--target") { Description = "What the decoder restores", HelpName = "pixels|normalized-pixels", CustomParser = r => CommonOptions.Word<ReconstructionTarget>(r) };
+        var target = CommonOptions.WordsOrNone<ReconstructionTarget>("--target", "What the decoder restores");
         var size = CommonOptions.Value<int?>("--image-size", "PIXELS", "Side of the pictures that it shall take; positions are resized [default: as it was trained]");
         var channels = CommonOptions.Value<int?>("--channels", "N", "Channels that it shall take, 1 or 3 [default: as it was trained]");
         var prefix = CommonOptions.Value<string?>("--prefix", "NAME", "Where in the file the model lies, if it holds several");

@@ -4,7 +4,6 @@ using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Runtime;
 using Tessera.Weights;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Evaluation;
@@ -45,12 +44,11 @@ public static class ProbeEvaluation
         var pictures = ChosenPictures.Of(LabelledPictures.Of(images, split, limit, seed), images, split, seed);
 
         var rates = protocol == ProbeProtocol.Attentive ? AttentiveRates : LinearRates;
-        var steps = (pictures.Train.Length * options.Epochs) + pictures.Choice.Length + (pictures.Test?.Length ?? 0);
+        var trained = pictures.Train.Length * options.Epochs;
+        var steps = trained + pictures.Choice.Length + (pictures.Test?.Length ?? 0); // of one row, in pictures
         var rows = new List<ProbeRow>();
         foreach (var kind in kinds) Measure("encoder" + Layers(kind), model.Encoder, kind);
-        using var random = new VisionTransformer(shape);
-        WeightInitialization.Draw(random, seed);
-        random.to(device).to(FeatureSource.TypeOf(model.Encoder));
+        using var random = FeatureSource.RandomEncoder(shape, seed, device, FeatureSource.TypeOf(model.Encoder));
         foreach (var kind in kinds) Measure(FeatureSource.RandomWeights + Layers(kind), random, kind);
         return new ProbeReport(protocol, split, images.ClassNames.Count, pictures.Train.Length, (pictures.Test ?? pictures.Choice).Length, options.Epochs, rows);
 
@@ -62,7 +60,6 @@ public static class ProbeEvaluation
                 var training = new ProbeTraining(
                     images, pixels => kind.Of(encoder, model.Normalization.Standardize(pixels)), FeatureExtraction.PartFor(shape), options, seed, device);
                 training.Train(heads, pictures.Train, Tell(0), cancellation);
-                var trained = steps - pictures.Choice.Length - (pictures.Test?.Length ?? 0);
                 var found = training.Measure(heads, pictures.Choice, Tell(trained), cancellation);
                 List<ProbeResult> grid = [.. rates.Zip(found, (rate, measured) => new ProbeResult(rate, measured.Top1, measured.Top5))];
                 var best = grid.OrderByDescending(result => result.Top1.Correct).First();

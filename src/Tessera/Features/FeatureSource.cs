@@ -52,9 +52,7 @@ public sealed class FeatureSource
         string.Create(CultureInfo.InvariantCulture, $"{Words(kind)}, random {seed} {JsonSerializer.Serialize(encoder, OneLine)} {JsonSerializer.Serialize(normalization, OneLine)} on {device.type} in {type}"),
         (images, pictures, progress, cancellation) =>
         {
-            using var random = new VisionTransformer(encoder);
-            WeightInitialization.Draw(random, seed);
-            random.to(device).to(type);
+            using var random = RandomEncoder(encoder, seed, device, type);
             return FeatureExtraction.OfEncoder(random, normalization, images, pictures, device, kind, progress, cancellation);
         });
 
@@ -74,6 +72,15 @@ public sealed class FeatureSource
     public LabelledVectors Extract(
         ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress = null, CancellationToken cancellation = default) =>
         extract(images, pictures, progress, cancellation);
+
+    /// <summary>An encoder that has learned nothing.</summary>
+    internal static VisionTransformer RandomEncoder(VisionTransformerOptions encoder, ulong seed, Device device, ScalarType type)
+    {
+        var random = new VisionTransformer(encoder);
+        WeightInitialization.Draw(random, seed);
+        random.to(device).to(type);
+        return random;
+    }
 
     /// <summary>The number format that an encoder computes in.</summary>
     internal static ScalarType TypeOf(VisionTransformer encoder) => encoder.parameters().First().dtype;

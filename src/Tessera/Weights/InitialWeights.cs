@@ -33,7 +33,7 @@ public sealed record InitialWeights(
         bool IsResized(string name) => resizes && ModelTensors.IsPositions(name);
         foreach (var (name, value) in taken)
         {
-            if (IsResized(name)) RequireTable(source, name, value.shape[^1]);
+            if (IsResized(name)) source.RequireShape(name, Table(source, value));
             else source.RequireFit(name, value);
         }
         foreach (var (name, value) in taken)
@@ -45,21 +45,13 @@ public sealed record InitialWeights(
         return new InitialWeights(file, description, names, [.. parameters.Select(p => p.Name).Except(names)], reasons);
     }
 
-    /// <summary>Makes sure that a table of positions is for the grid that its file tells of.</summary>
-    private static void RequireTable(ModelSource source, string name, long width)
-    {
-        long[] wanted = [1, source.Description.Encoder.PositionCount, width];
-        if (source.Shape(name) is not { } shape) throw new ModelFileException($"{source.File} lacks the tensor {name}, which its model needs.");
-        if (!shape.AsSpan().SequenceEqual(wanted)) throw new ModelFileException($"{source.File}: the tensor {name} is {Quoted.Shape(shape)}, and its model needs {Quoted.Shape(wanted)}.");
-    }
+    /// <summary>The shape of a table of positions for the grid that its file tells of.</summary>
+    private static long[] Table(ModelSource source, Tensor target) => [1, source.Description.Encoder.PositionCount, target.shape[^1]];
 
     /// <summary>Learned positions of another grid of patches.</summary>
     private static void Resize(ModelSource source, string name, Tensor target, (int, int) from, VisionTransformerOptions to)
     {
-        using var scope = NewDisposeScope();
-        var held = empty(source.Shape(name)!, dtype: ScalarType.Float32);
-        source.Read(name, held);
-        ModelFile.Fill(target, PositionResizing.Resize(held.data<float>().ToArray(), from, (to.GridHeight, to.GridWidth), (int)target.shape[^1]));
+        ModelFile.Fill(target, PositionResizing.Resize(source.Values(name, Table(source, target)), from, (to.GridHeight, to.GridWidth), (int)target.shape[^1]));
     }
 
     /// <summary>All that an encoder's weights mean something for. Sines and cosines are made anew for any grid, and learned positions resized.</summary>

@@ -32,10 +32,17 @@ internal abstract class ModelSource(string file) : IDisposable
     /// <exception cref="ModelFileException">It is not there, or of another shape or type.</exception>
     public float[] Values(string name, params long[] shape)
     {
+        RequireShape(name, shape);
+        return Values(name);
+    }
+
+    /// <summary>Makes sure that a tensor is there, and of a shape.</summary>
+    /// <exception cref="ModelFileException">It is not there, or of another shape.</exception>
+    public void RequireShape(string name, ReadOnlySpan<long> shape)
+    {
         if (Shape(name) is not { } own) throw new ModelFileException($"{File} lacks the tensor {name}, which its model needs.");
         if (!own.AsSpan().SequenceEqual(shape))
-            throw new ModelFileException($"{File}: the tensor {name} is {Quoted.Shape(own)}, and its model needs {Quoted.Shape(shape)}.");
-        return Values(name);
+            throw new ModelFileException($"{File}: the tensor {name} is {Quoted.Shape(own)}, and its model needs {Quoted.Shape(shape.ToArray())}.");
     }
 
     /// <summary>The same of a tensor that is there.</summary>
@@ -108,12 +115,7 @@ internal abstract class ModelSource(string file) : IDisposable
 
         public override long[]? Shape(string name) => model.Shapes.GetValueOrDefault(name);
 
-        public override void RequireFit(string name, Tensor target)
-        {
-            if (Shape(name) is not { } shape) throw new ModelFileException($"{File} lacks the tensor {name}, which its model needs.");
-            if (!shape.AsSpan().SequenceEqual(target.shape))
-                throw new ModelFileException($"{File}: the tensor {name} is {Quoted.Shape(shape)}, and its model needs {Quoted.Shape(target.shape)}.");
-        }
+        public override void RequireFit(string name, Tensor target) => RequireShape(name, target.shape);
 
         public override void Read(string name, Tensor target)
         {

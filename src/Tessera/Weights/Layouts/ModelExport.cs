@@ -55,7 +55,7 @@ public static class ModelExport
     private static bool IsPyTorch(string file) => Path.GetExtension(file).ToLowerInvariant() is ".pth" or ".pt" or ".bin";
 
     private static Made OfOwnNames(ModelSource source, SafetensorsType type) => new(source.Description, null,
-        [.. source.Tensors.Select(t => Tensor(t.Name, source.Shape(t.Name)!, type, () => Values(source, t.Name))).OrderBy(t => t.Name, StringComparer.Ordinal)], []);
+        [.. source.Tensors.Select(t => Tensor(t.Name, source.Shape(t.Name)!, type, () => source.Values(t.Name, source.Shape(t.Name)!))).OrderBy(t => t.Name, StringComparer.Ordinal)], []);
 
     private static Made OfLayout(ModelSource source, ExportFormat format, SafetensorsType type)
     {
@@ -113,7 +113,8 @@ public static class ModelExport
     private static IEnumerable<SafetensorsTensor> Rows(ModelSource source, Place place, string ours, long[] shape, SafetensorsType type)
     {
         var row = place.Layout.Find(ours)!;
-        var values = () => ModelTensors.IsPositions(ours) ? Positions(source, ours, shape, place.Layout) : Values(source, ours);
+        var own = shape; // what is written may have another
+        var values = () => ModelTensors.IsPositions(ours) ? Positions(source, ours, own, place.Layout) : source.Values(ours, own);
         if (ours == "mask_tokens.weight") shape = [1, .. shape];
         if (ModelTensors.IsPositions(ours) && place.Layout == TensorLayout.OfTimm) shape = [1, shape[1] + source.Description.Encoder.RegisterTokens, shape[2]];
         if (row.Theirs.Count == 1) return [Tensor(place.NameOf(ours, row.Theirs[0]), shape, type, values)];
@@ -126,19 +127,11 @@ public static class ModelExport
     private static float[] Positions(ModelSource source, string ours, long[] shape, TensorLayout layout)
     {
         var (encoder, width) = (source.Description.Encoder, (int)shape[^1]);
-        float[] table = encoder.Positions == PositionEmbedding.Learned ? Values(source, ours)
+        float[] table = encoder.Positions == PositionEmbedding.Learned ? source.Values(ours, shape)
             : [.. new float[encoder.ClassToken ? width : 0], .. SinCosPositions.Values(encoder.GridHeight, encoder.GridWidth, width)];
         if (layout != TensorLayout.OfTimm || encoder.RegisterTokens == 0) return table;
         var first = encoder.ClassToken ? width : 0;
         return [.. table[..first], .. new float[encoder.RegisterTokens * width], .. table[first..]];
-    }
-
-    private static float[] Values(ModelSource source, string name)
-    {
-        using var scope = NewDisposeScope();
-        var held = empty(source.Shape(name) ?? throw new ModelFileException($"{source.File} lacks the tensor {name}, which its model needs."), dtype: ScalarType.Float32);
-        source.Read(name, held);
-        return held.data<float>().ToArray();
     }
 
     private static SafetensorsTensor Tensor(string name, long[] shape, SafetensorsType type, Func<float[]> values) => new(name, type, shape, stream =>
