@@ -26,9 +26,7 @@ internal static class WeightInitialization
     private static void Draw(string name, Parameter parameter, ulong seed)
     {
         var values = new float[parameter.numel()];
-        // A parameter's values hang on its name alone, so that a deeper model or another decoder leaves the others' as they were.
-        var index = (uint)XxHash32.HashToUInt32(Encoding.UTF8.GetBytes(name));
-        var random = new CounterRandom(seed, RandomPurpose.Weights, epoch: 0, index);
+        var random = Numbers(name, seed);
         switch (ParameterRule.KindOf(name, parameter))
         {
             case ParameterKind.Token or ParameterKind.Position: random.FillNormal(values, TokenDeviation); break;
@@ -40,6 +38,24 @@ internal static class WeightInitialization
                 random.FillUniform(values, Math.Sqrt(6.0 / (outputs + inputs)));
                 break;
         }
+        Fill(parameter, values);
+    }
+
+    /// <summary>Draws one parameter otherwise than its kind is drawn.</summary>
+    public static void DrawNormal(Parameter parameter, string name, double deviation, ulong seed)
+    {
+        using var gradients = no_grad();
+        var values = new float[parameter.numel()];
+        Numbers(name, seed).FillNormal(values, deviation);
+        Fill(parameter, values);
+    }
+
+    // A parameter's values hang on its name alone, so that a deeper model or another decoder leaves the others' as they were.
+    private static CounterRandom Numbers(string name, ulong seed) =>
+        new(seed, RandomPurpose.Weights, epoch: 0, (uint)XxHash32.HashToUInt32(Encoding.UTF8.GetBytes(name)));
+
+    private static void Fill(Parameter parameter, float[] values)
+    {
         using var drawn = tensor(values, parameter.shape);
         parameter.copy_(drawn);
     }

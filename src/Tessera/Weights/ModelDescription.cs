@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Runtime;
@@ -30,6 +31,10 @@ public sealed record ModelDescription
     /// <summary>What restores hidden patches; null where the file holds no decoder.</summary>
     public ReconstructionHead? Reconstruction { get; init; }
 
+    /// <summary>What names pictures; null where the file holds no classifier.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] // models without classes are described as ever
+    public ClassHead? Classes { get; init; }
+
     /// <summary>The pictures it was trained on; null where that is not known.</summary>
     public DataFacts? Data { get; init; }
 
@@ -42,6 +47,12 @@ public sealed record ModelDescription
     public MaskedAutoencoderOptions RequireReconstruction(string file) => Autoencoder
         ?? throw new ModelFileException($"{file} holds an encoder without a decoder, so it cannot restore pictures: give the model as it was pretrained.");
 
+    /// <summary>The classes that it tells apart.</summary>
+    /// <param name="file">The file that says so, named in the error.</param>
+    /// <exception cref="ModelFileException">It tells none apart.</exception>
+    public ClassHead RequireClasses(string file) => Classes
+        ?? throw new ModelFileException($"{file} holds an encoder that knows no classes, so it cannot name pictures: make a classifier of it with labelled pictures first (fine-tuning).");
+
     /// <summary>Everything that is wrong with it, a sentence each; empty where the model can be built.</summary>
     public IEnumerable<string> Faults()
     {
@@ -51,6 +62,7 @@ public sealed record ModelDescription
             yield return $"there are {Normalization.Mean.Count} means and {Normalization.Deviation.Count} deviations for pictures of {Encoder.Channels} channels";
         if (!Normalization.Mean.All(double.IsFinite) || !Normalization.Deviation.All(d => d > 0 && double.IsFinite(d)))
             yield return "the means must be finite, and the deviations finite and above 0";
+        foreach (var fault in Classes?.Faults(Encoder) ?? []) yield return fault;
         if (Reconstruction is null || shape.Count > 0) yield break;
         foreach (var fault in Reconstruction.Mask.Faults(Encoder.ImageHeight, Encoder.ImageWidth, Encoder.PatchSize)) yield return fault;
     }
@@ -106,6 +118,42 @@ public sealed record ReconstructionHead : ReconstructionOptions
     /// <summary>How much of a picture was hidden in training, and how the places were chosen.</summary>
     public required MaskOptions Mask { get; init; }
 }
+
+/// <summary>What names pictures: the classes of a linear layer on an encoder, <c>head.weight</c> and <c>head.bias</c>.</summary>
+public sealed record ClassHead
+{
+    /// <summary>What stands for a picture.</summary>
+    public ClassPooling Pooling { get; init; }
+
+    /// <summary>The classes' names, in the layer's order: folders' names, or WordNet ids.</summary>
+    public required IReadOnlyList<string> Names { get; init; }
+
+    /// <summary>What people call them, as many as names.</summary>
+    public required IReadOnlyList<string> Titles { get; init; }
+
+    /// <summary>When a picture looks like none of them; null where that was not measured.</summary>
+    public Familiarity? Familiarity { get; init; }
+
+    /// <summary>Everything that is wrong with it; empty where a classifier can be built.</summary>
+    public IEnumerable<string> Faults(VisionTransformerOptions encoder)
+    {
+        ArgumentNullException.ThrowIfNull(encoder);
+        if (Names.Count == 0) yield return "there are no classes";
+        if (Names.Count != Titles.Count) yield return $"there are {Names.Count} names of classes and {Titles.Count} titles";
+        if (Names.GroupBy(n => n, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice) yield return $"the class '{twice.Key}' is named twice";
+        if (Pooling == ClassPooling.Class && !encoder.ClassToken) yield return "its classes are told by a class token, which the encoder has not";
+        if (Familiarity is { } known && !(known.Confidence is >= 0 and <= 1 && known.Similarity is >= -1 and <= 1))
+            yield return $"the thresholds of what looks like no class are {known.Confidence} and {known.Similarity}: they must be 0 to 1 and -1 to 1";
+    }
+}
+
+/// <summary>When a picture looks like no class: where its best class is less likely than one threshold, or it is less like every class's mean than the other.</summary>
+/// <param name="Confidence">The probability of the best class, 0 to 1.</param>
+/// <param name="Similarity">The cosine between what stands for the picture and the nearest of <c>class_means</c>, -1 to 1.</param>
+/// <param name="Share">The share of measured pictures that fall below each.</param>
+/// <param name="Pictures">How many were measured.</param>
+/// <param name="HeldOut">Whether they were held out of training.</param>
+public sealed record Familiarity(double Confidence, double Similarity, double Share, int Pictures, bool HeldOut);
 
 /// <summary>What a model was trained on, so that an evaluation draws the same split, and says where the pictures have changed since.</summary>
 /// <param name="Source">The pictures, in words.</param>

@@ -16,10 +16,17 @@ public static partial class ModelFile
 
     private const string ProjectorPrefix = $"{ProjectionHead.Name}.";
 
+    /// <summary>What stands before the names of a classifier's layer.</summary>
+    internal const string HeadPrefix = "head.";
+
+    /// <summary>(K, D): the mean of each class's pictures, as what stands for a picture, of length 1.</summary>
+    internal const string ClassMeans = "class_means";
+
     /// <summary>Whether a result with that description holds a tensor of what was trained: what training alone needs, it does not.</summary>
-    internal static bool Keeps(ModelDescription description, string name) => description.Reconstruction is null
-        ? name.StartsWith(EncoderPrefix, StringComparison.Ordinal)
-        : !name.StartsWith(ProjectorPrefix, StringComparison.Ordinal);
+    internal static bool Keeps(ModelDescription description, string name) =>
+        name.StartsWith(EncoderPrefix, StringComparison.Ordinal)
+        || (name.StartsWith(HeadPrefix, StringComparison.Ordinal) || name == ClassMeans ? description.Classes is not null
+            : description.Reconstruction is not null && !name.StartsWith(ProjectorPrefix, StringComparison.Ordinal));
 
     /// <summary>What stands before the names of the model's tensors in this file.</summary>
     internal static string Prefix(IEnumerable<string> names) => names.Any(k => k.StartsWith(CheckpointPrefix, StringComparison.Ordinal)) ? CheckpointPrefix : "";

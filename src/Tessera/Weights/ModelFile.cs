@@ -35,7 +35,17 @@ public static partial class ModelFile
     /// <summary>Writes an encoder alone; the file says that it has no head.</summary>
     /// <inheritdoc cref="Save(string, MaskedAutoencoder, ModelDescription, SafetensorsType)"/>
     public static void SaveEncoder(string file, VisionTransformer model, ModelDescription description, SafetensorsType type = SafetensorsType.F32) =>
-        Save(file, Parameters(model).Select(p => (EncoderPrefix + p.Name, p.Value)), description with { Reconstruction = null }, type);
+        Save(file, Parameters(model).Select(p => (EncoderPrefix + p.Name, p.Value)), description with { Reconstruction = null, Classes = null }, type);
+
+    /// <summary>Writes a classifier.</summary>
+    /// <param name="file">Where; its folder exists.</param>
+    /// <param name="model">The weights.</param>
+    /// <param name="means">(K, D), the means of the classes' pictures, of length 1; null where they were not measured.</param>
+    /// <param name="description">What the file says of them, with its classes.</param>
+    /// <param name="type">F32, F16 or BF16: what each value is rounded to, to the nearest and halves to even.</param>
+    /// <exception cref="SafetensorsException">The file cannot be written, or a value is too large for the type.</exception>
+    public static void SaveClassifier(string file, Classifier model, Tensor? means, ModelDescription description, SafetensorsType type = SafetensorsType.F32) =>
+        Save(file, means is null ? Parameters(model) : Parameters(model).Append((ClassMeans, means)), description with { Reconstruction = null }, type);
 
     /// <summary>Writes weights that a model is being trained with, but for what training alone needs: what the description does not tell of.</summary>
     internal static void Save(
@@ -90,6 +100,37 @@ public static partial class ModelFile
     {
         using var source = ModelSource.Open(Find(path), AsItStands);
         return EncoderOf(source, device, precision);
+    }
+
+    /// <summary>Loads a classifier.</summary>
+    /// <param name="path">As for <see cref="Load"/>.</param>
+    /// <param name="device">Where it shall run; null: the CPU.</param>
+    /// <param name="precision">The number format that its encoder shall compute in.</param>
+    /// <exception cref="ModelFileException">There is no such model, or it knows no classes.</exception>
+    /// <inheritdoc cref="Load"/>
+    public static PretrainedClassifier LoadClassifier(string path, Device? device = null, Precision precision = Precision.Fp32)
+    {
+        using var source = ModelSource.Open(Find(path), AsItStands);
+        var (classes, shape) = (source.Description.RequireClasses(source.File), source.Description.Encoder);
+        RequireClaimedSize(source, TransformerCost.Parameters(shape) + ((Int128)shape.Width + 1) * classes.Names.Count);
+        var model = Filled(source, new Classifier(shape, classes.Pooling, classes.Names.Count), "", device);
+        Tensor? means = null;
+        try
+        {
+            if (classes.Familiarity is not null)
+            {
+                means = zeros(classes.Names.Count, shape.Width, device: device ?? CPU).DetachFromDisposeScope();
+                source.Read(ClassMeans, means);
+            }
+        }
+        catch
+        {
+            means?.Dispose();
+            model.Dispose();
+            throw;
+        }
+        if (ComputePrecision.Resolve(precision, device ?? CPU) == Precision.Bf16) model.Encoder.to(ScalarType.BFloat16);
+        return new PretrainedClassifier(model, means, source.Description, source.File);
     }
 
     internal static PretrainedModel AutoencoderOf(ModelSource source, Device? device = null)
@@ -239,4 +280,25 @@ public sealed record PretrainedEncoder(VisionTransformer Encoder, ModelDescripti
 
     /// <summary>Frees the weights.</summary>
     public void Dispose() => Encoder.Dispose();
+}
+
+/// <summary>A classifier loaded from a file.</summary>
+/// <param name="Model">The model with its weights.</param>
+/// <param name="Means">(K, D), of length 1: the means of the classes' pictures; null where the file has none.</param>
+/// <param name="Description">What the file says of it.</param>
+/// <param name="File">The file it came from.</param>
+public sealed record PretrainedClassifier(Classifier Model, Tensor? Means, ModelDescription Description, string File) : IDisposable
+{
+    /// <summary>The classes.</summary>
+    public ClassHead Classes => Description.Classes!; // a file without classes is not loaded as this
+
+    /// <summary>How pictures are standardised for it.</summary>
+    public PixelNormalization Normalization => Description.Normalization;
+
+    /// <summary>Frees the weights.</summary>
+    public void Dispose()
+    {
+        Means?.Dispose();
+        Model.Dispose();
+    }
 }
