@@ -38,4 +38,10 @@ public enum RandomPurpose : uint
 
     /// <summary>The colours of a picture's view.</summary>
     Colour = 12,
+
+    /// <summary>How a picture is mixed with another.</summary>
+    Mix = 13,
+
+    /// <summary>Which branches of a model's blocks a picture skips.</summary>
+    DropPath = 14,
 }

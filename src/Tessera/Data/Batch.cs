@@ -8,7 +8,9 @@ namespace Tessera.Data;
 /// <param name="Views">What was drawn for each view of the plan.</param>
 /// <param name="Labels">(B) int64, -1 for a picture without one; null where the plan asks for none.</param>
 /// <param name="Pictures">(B) int64: the pictures' indices in their data set (that of a broken picture where another stands in for it).</param>
-public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor? Labels, Tensor Pictures) : IDisposable
+/// <param name="Mix">How each picture is mixed with the one that follows it; null: not at all.</param>
+/// <param name="Paths">(B, 2·depth) float32: what each branch of a model's blocks is multiplied by, see <see cref="DropPathSampler"/>; null: no branch is skipped.</param>
+public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor? Labels, Tensor Pictures, MixDraw? Mix = null, Tensor? Paths = null) : IDisposable
 {
     /// <summary>Number of pictures B.</summary>
     public int Count => (int)Pictures.shape[0];
@@ -17,7 +19,11 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
     internal Batch Part(Range pictures)
     {
         var (start, count) = pictures.GetOffsetAndLength(Count);
-        return Each(t => t.narrow(0, start, count));
+        var end = start + count;
+        var part = (this with { Mix = null }).Each(t => t.narrow(0, start, count));
+        if (Mix is null) return part;
+        var next = end < Count ? (this with { Mix = null }).Each(t => t.narrow(0, end, 1)) : Mix.Next.Each(t => t.alias());
+        return part with { Mix = Mix.Each(t => t.narrow(0, start, count), next) };
     }
 
     /// <summary>The same batch in the same memory, which lives as long as either of the two.</summary>
@@ -41,12 +47,15 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
         }
         Labels?.Dispose();
         Pictures.Dispose();
+        Mix?.Dispose();
+        Paths?.Dispose();
     }
 
     private Batch Each(Func<Tensor, Tensor> change)
     {
         Tensor? Of(Tensor? value) => value is null ? null : change(value);
-        return new Batch(Of(Images), [.. Views.Select(v => new ViewDraw(Of(v.Crops), Of(v.Colours), v.Mask?.Each(change)))], Of(Labels), change(Pictures));
+        return new Batch(Of(Images), [.. Views.Select(v => new ViewDraw(Of(v.Crops), Of(v.Colours), v.Mask?.Each(change)))], Of(Labels), change(Pictures),
+            Mix?.Each(change, Mix.Next.Each(change)), Of(Paths));
     }
 }
 

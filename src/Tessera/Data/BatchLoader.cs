@@ -113,11 +113,12 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
     {
         var views = plan.Views.Select((view, v) => new ViewDraw(
             view.Augmentation?.Draw(pictures, epoch, v), view.Augmentation?.DrawColours(pictures, epoch, v), view.Masks?.Draw(pictures, epoch, v)));
-        var labels = plan.Labels ? tensor(Array.ConvertAll(pictures, p => (long)images.Labels[p])) : null;
+        var labels = plan.Labels || plan.Mix is not null ? tensor(Array.ConvertAll(pictures, p => (long)images.Labels[p])) : null;
         var indices = tensor(Array.ConvertAll(pictures, p => (long)p));
         var (channels, height, width) = images.Shape;
         var pixels = withPixels ? empty(pictures.Length, channels, height, width, ScalarType.Byte) : null;
-        return new Batch(pixels, [.. views], labels, indices);
+        var batch = new Batch(pixels, [.. views], labels, indices, Paths: plan.Paths?.Draw(pictures, epoch));
+        return plan.Mix is { } mix ? batch with { Mix = mix.Draw(pictures, epoch, height, width, next: batch.Part(..1)) } : batch; // in the same memory
     }
 
     private void Copy(int[] pictures, Tensor pixels)

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Masking;
 using Tessera.Models;
 using static TorchSharp.torch;
@@ -7,7 +8,9 @@ namespace Tessera.Data;
 /// <summary>What an objective wants of each picture: one or several views, and perhaps its label.</summary>
 /// <param name="Views">The views, at least one. Each has draws of its own.</param>
 /// <param name="Labels">Whether pictures bring their labels.</param>
-public sealed record BatchPlan(IReadOnlyList<ViewPlan> Views, bool Labels = false)
+/// <param name="Mix">Draws how each picture is mixed with the next of its batch, which brings the labels of both; every view is then at the pictures' size. Null: they stay apart.</param>
+/// <param name="Paths">Draws which branches of the model each picture skips; null: none.</param>
+public sealed record BatchPlan(IReadOnlyList<ViewPlan> Views, bool Labels = false, MixSampler? Mix = null, DropPathSampler? Paths = null)
 {
     /// <summary>Whole pictures, masked: what an evaluation sees.</summary>
     public static BatchPlan Whole(MaskSampler? masks) => new([new ViewPlan(null, masks)]);
@@ -18,18 +21,27 @@ public sealed record BatchPlan(IReadOnlyList<ViewPlan> Views, bool Labels = fals
 /// <param name="Masks">Draws what is hidden of it; null hides nothing.</param>
 public sealed record ViewPlan(Augmentation? Augmentation, MaskSampler? Masks);
 
-/// <summary>A batch, or a part of one, as an objective sees it: on the device, every view cropped and standardised.</summary>
+/// <summary>A batch, or a part of one, as an objective sees it: on the device, every view cropped and standardised, and mixed where the plan says so.</summary>
 /// <param name="Views">As many as the plan has.</param>
 /// <param name="Labels">(B) int64, -1 for a picture without one; null where the plan asks for none.</param>
 /// <param name="Pictures">(B) int64, on the CPU: the pictures' indices in their data set.</param>
-public sealed record PreparedBatch(IReadOnlyList<View> Views, Tensor? Labels, Tensor Pictures);
+/// <param name="Mix">What the pictures were mixed with; null: they are as they were.</param>
+/// <param name="Paths">
+/// (B, 2·depth) float32: what each branch of each picture is multiplied by, attention and then MLP, block by block; null: no branch is skipped.
+/// </param>
+public sealed record PreparedBatch(IReadOnlyList<View> Views, Tensor? Labels, Tensor Pictures, PreparedMix? Mix = null, Tensor? Paths = null);
+
+/// <summary>What the pictures of a batch were mixed with.</summary>
+/// <param name="Labels">(B) int64: the labels of the pictures that were mixed in, -1 for one without.</param>
+/// <param name="Share">(B) float32: how much of the label mass is the picture's own; 1 where nothing was mixed in.</param>
+public sealed record PreparedMix(Tensor Labels, Tensor Share);
 
 /// <summary>One view of each picture of a batch.</summary>
 /// <param name="Pixels">(B, C, H, W), float32, standardised; smaller than the picture in a local crop</param>
 /// <param name="Mask">Which patches are hidden; null: none.</param>
 public sealed record View(Tensor Pixels, PatchMask? Mask);
 
-/// <summary>Makes the views of batches on a device: crops, flips, colours, standardising.</summary>
+/// <summary>Makes the views of batches on a device: crops, flips, colours, standardising, mixing.</summary>
 /// <param name="plan">The views.</param>
 /// <param name="normalization">How pixels are standardised.</param>
 /// <param name="device">Where.</param>
@@ -39,10 +51,20 @@ internal sealed class BatchPreparation(BatchPlan plan, PixelNormalization normal
     /// <summary>The views of a batch; may be called from several threads. The tensors belong to the dispose scope at hand.</summary>
     public PreparedBatch Prepare(Batch batch)
     {
-        var whole = (resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true)).to(ScalarType.Float32); // once for all views
-        Tensor? Here(Tensor? drawn) => drawn?.to(device, non_blocking: true);
-        var views = plan.Views.Zip(batch.Views, (view, draw) => new View(
-            normalization.Standardize(view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours)) ?? whole), draw.Mask?.To(device)));
-        return new PreparedBatch([.. views], Here(batch.Labels), batch.Pictures);
+        var (views, labels) = (Views(batch), Here(batch.Labels));
+        if (batch.Mix is not { } mix) return new PreparedBatch(views, labels, batch.Pictures, Paths: Here(batch.Paths));
+        var (shares, blends, boxes) = (Here(mix.Shares), Here(mix.Blends), Here(mix.Boxes));
+        var mixed = views.Zip(Views(mix.Next), (view, next) => view with { Pixels = MixDraw.Mix(view.Pixels, next.Pixels, blends, boxes) });
+        return new PreparedBatch([.. mixed], labels, batch.Pictures, new PreparedMix(MixDraw.Following(labels!, Here(mix.Next.Labels)!), shares), Here(batch.Paths));
     }
+
+    private View[] Views(Batch batch)
+    {
+        var whole = (resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true)).to(ScalarType.Float32); // once for all views
+        return [.. plan.Views.Zip(batch.Views, (view, draw) => new View(
+            normalization.Standardize(view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours)) ?? whole), draw.Mask?.To(device)))];
+    }
+
+    [return: NotNullIfNotNull(nameof(drawn))]
+    private Tensor? Here(Tensor? drawn) => drawn?.to(device, non_blocking: true);
 }

@@ -5,7 +5,8 @@ namespace Tessera.Models;
 /// <summary>How a parameter is trained.</summary>
 /// <param name="Decays">Whether weight decay applies.</param>
 /// <param name="RateScale">The parameter's learning rate over the step's.</param>
-public sealed record ParameterRule(bool Decays, double RateScale = 1)
+/// <param name="Trains">Whether it is trained at all.</param>
+public sealed record ParameterRule(bool Decays, double RateScale = 1, bool Trains = true)
 {
     /// <summary>The rule that holds unless an objective has another: matrices decay, and biases, norms, tokens and positions do not.</summary>
     public static ParameterRule Of(string name, Tensor parameter) => new(KindOf(name, parameter) == ParameterKind.Matrix);

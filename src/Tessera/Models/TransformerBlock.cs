@@ -39,14 +39,25 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
 
     /// <param name="tokens">(B, N, D)</param>
     /// <returns>(B, N, D)</returns>
-    public override Tensor forward(Tensor tokens)
+    public override Tensor forward(Tensor tokens) => Forward(tokens, null, null);
+
+    /// <summary>The same with each picture's branches multiplied by numbers of its own, 0 where it skips them.</summary>
+    /// <param name="tokens">(B, N, D)</param>
+    /// <param name="attention">(B, 1, 1), of the tokens' number format; null: 1</param>
+    /// <param name="perceptron">(B, 1, 1): of the MLP</param>
+    /// <returns>(B, N, D)</returns>
+    internal Tensor Forward(Tensor tokens, Tensor? attention, Tensor? perceptron)
     {
         using var scope = NewDisposeScope();
-        var attended = Scaled(ls1, attn.call(norm1.call(tokens))).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
-        return Scaled(ls2, mlp.call(norm2.call(attended))).PlusInPlace(attended).MoveToOuterDisposeScope();
+        var attended = Scaled(ls1, attention, attn.call(norm1.call(tokens))).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
+        return Scaled(ls2, perceptron, mlp.call(norm2.call(attended))).PlusInPlace(attended).MoveToOuterDisposeScope();
     }
 
-    private static Tensor Scaled(LayerScale? scale, Tensor branch) => scale?.call(branch) ?? branch;
+    private static Tensor Scaled(LayerScale? scale, Tensor? path, Tensor branch)
+    {
+        var scaled = scale?.call(branch) ?? branch;
+        return path is null ? scaled : scaled.mul_(path);
+    }
 
     /// <summary>Multiplies a branch's end by a learned number a channel, small at first, so that deep models begin as shallow ones.</summary>
     /// <remarks>Touvron et al. 2021 (arXiv:2103.17239), section 2; begins at DINOv2's 1e-5.</remarks>

@@ -39,10 +39,16 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     /// <summary>Encodes whole pictures.</summary>
     /// <param name="images">(B, C, H, W), normalised as in training</param>
     /// <returns>(B, N, D), or (B, N + 1, D) with the class token first</returns>
-    public override Tensor forward(Tensor images)
+    public override Tensor forward(Tensor images) => EncodeImages(images);
+
+    /// <summary>Encodes whole pictures, each past the branches that it skips.</summary>
+    /// <param name="images">(B, C, H, W), normalised as in training</param>
+    /// <param name="paths">(B, 2·depth): what each branch is multiplied by, attention and then MLP, block by block, 0 to skip it; null: none is skipped.</param>
+    /// <returns>(B, N, D), or (B, N + 1, D) with the class token first</returns>
+    public Tensor EncodeImages(Tensor images, Tensor? paths = null)
     {
         using var scope = NewDisposeScope();
-        return Encode(PatchTokens(images)).MoveToOuterDisposeScope();
+        return Encode(PatchTokens(images), paths).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes whole pictures by the first blocks alone, for several numbers of them in one pass.</summary>
@@ -123,13 +129,26 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     /// are a place to compute in, are taken away again.
     /// </summary>
     /// <param name="tokens">(B, n, D)</param>
+    /// <param name="paths">(B, 2·depth): what each branch is multiplied by, attention and then MLP, block by block, 0 to skip it; null: none is skipped.</param>
     /// <returns>(B, n, D), or (B, n + 1, D) with the class token first</returns>
-    public Tensor Encode(Tensor tokens)
+    public Tensor Encode(Tensor tokens, Tensor? paths = null)
     {
         using var scope = NewDisposeScope();
         tokens = WithExtraTokens(tokens);
-        foreach (var block in blocks) tokens = block.call(tokens);
+        if (paths is null) foreach (var block in blocks) tokens = block.call(tokens);
+        else tokens = Skip(tokens, paths.to(tokens.dtype));
         return norm.call(WithoutRegisters(tokens)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Runs the blocks, and multiplies their branches.</summary>
+    /// <param name="tokens">(B, n, D)</param>
+    /// <param name="paths">(B, 2·depth), of the same number format</param>
+    /// <returns>(B, n, D)</returns>
+    private Tensor Skip(Tensor tokens, Tensor paths)
+    {
+        var branches = paths.view(paths.shape[0], 2 * Options.Depth, 1, 1).unbind(1); // (B, 1, 1)
+        for (var i = 0; i < Options.Depth; i++) tokens = blocks[i].Forward(tokens, branches[2 * i], branches[2 * i + 1]);
+        return tokens;
     }
 
     /// <summary>The patches of whole pictures with their positions, (B, N, D): what the blocks begin with.</summary>

@@ -61,6 +61,14 @@ internal static class HeldNumbers
     private static Scalar Hold(long value) => value;
 #pragma warning restore RS0030
 
+    /// <summary>The numbers from 0 to below <paramref name="count"/>, made on the device.</summary>
+    /// <returns>(count), float32</returns>
+    public static Tensor CountTo(long count, Device device)
+    {
+        using Scalar first = Hold(0L), end = Hold(count);
+        return arange(first, end, One, ScalarType.Float32, device);
+    }
+
     /// <summary>So many multiples of a number, from 0.</summary>
     /// <returns>(count), int64</returns>
     public static Tensor Multiples(long count, long of, Device device) =>
