@@ -17,26 +17,26 @@ internal static class ExitCode
     public const int Interrupted = 130; // 128 + SIGINT, as shells have it
 
     /// <summary>Says in one line what went wrong; with --verbose, where in the program too.</summary>
-    public static int Explain(Exception error, Terminal terminal)
+    public static int Explain(Exception error, Terminal terminal, string verb)
     {
         if (error is OperationCanceledException)
         {
             terminal.Note("tessera: interrupted.");
             return Interrupted;
         }
-        terminal.Note($"tessera: {WithSwitches(error, OneLine(error))}");
+        terminal.Note($"tessera: {WithSwitches(error, OneLine(error), verb)}");
         if (terminal.Verbose) terminal.Note(error.ToString());
         return error is UsageException or OptionsException or ComputeDeviceException ? WrongUsage : Failed;
     }
 
     /// <summary>The library names options; here is how to set them.</summary>
-    private static string WithSwitches(Exception error, string message)
+    private static string WithSwitches(Exception error, string message, string verb)
     {
         if (error is not INamesOptions { Options: { Count: > 0 } options }) return message;
         if (options.Select(ImportCommand.Switch).OfType<string>().ToList() is { Count: > 0 } told)
             return $"{message.TrimEnd('.')} (tessera import FILE -o OUT, with {string.Join(" and ", told)}).";
-        var settings = new PretrainOptionSet();
-        var switches = options.Select(o => o is "Resume" or "Out" ? $"--{o.ToLowerInvariant()}" : settings.Switch(o)).OfType<string>();
+        Func<string, string?> ofRun = verb == "finetune" ? new FinetuneOptionSet().Switch : new PretrainOptionSet().Switch;
+        var switches = options.Select(o => o is "Resume" or "Out" ? $"--{o.ToLowerInvariant()}" : o == "Init" && verb == "finetune" ? "--model" : ofRun(o)).OfType<string>();
         return $"{message.TrimEnd('.')} ({string.Join(", ", switches)}).";
     }
 

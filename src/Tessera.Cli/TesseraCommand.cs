@@ -33,7 +33,7 @@ internal static class TesseraCommand
         }
         catch (Exception e)
         {
-            return ExitCode.Explain(e, terminal);
+            return ExitCode.Explain(e, terminal, parsed.CommandResult.Command.Name);
         }
     }
 
@@ -46,6 +46,7 @@ internal static class TesseraCommand
         root.Add(CommonOptions.Json);
         root.Add(CommonOptions.Verbose);
         root.Add(PretrainCommand.Build(terminal));
+        root.Add(FinetuneCommand.Build(terminal));
         root.Add(ReconstructCommand.Build(terminal));
         root.Add(EvaluateCommand.Build(terminal));
         root.Add(EmbedCommand.Build(terminal));

@@ -59,9 +59,9 @@ internal static class CommonOptions
         new(name) { Description = description, HelpName = placeholder, CustomParser = Read<T> };
 
     /// <summary>An option that holds one of an enumeration's words.</summary>
-    public static Option<T> Words<T>(string name, string description, T standard) where T : struct, Enum => new(name)
+    public static Option<T> Words<T>(string name, string description, T standard, string? otherwise = null) where T : struct, Enum => new(name)
     {
-        Description = $"{description} [default: {Word(standard)}]",
+        Description = $"{description} [default: {otherwise ?? Word(standard)}]",
         HelpName = string.Join('|', Enum.GetValues<T>().Select(v => Word(v))),
         CustomParser = Word<T>,
     };
@@ -105,6 +105,10 @@ internal static class CommonOptions
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
         return file;
     }
+
+    /// <summary>What is said of a run that goes on otherwise than it was begun.</summary>
+    public static string OtherMachine(Tessera.Training.TrainingOptions training) =>
+        $"device, number format or workers are others than before ({training.Device}, {Word(training.Precision)}, {training.Workers}): from here on the run is no longer bit for bit what it would have been";
 
     /// <summary>A word as it is typed: between quotes where it holds a blank.</summary>
     public static string Quoted(string word) => word.Contains(' ') ? $"\"{word}\"" : word;

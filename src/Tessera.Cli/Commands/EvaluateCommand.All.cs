@@ -1,10 +1,10 @@
 using System.CommandLine;
-using System.Text.Json;
 using Tessera.Cli.Console;
 using Tessera.Evaluation;
 using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Masking;
+using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -83,15 +83,11 @@ internal static partial class EvaluateCommand
     private static void Keep<T>(Terminal terminal, string model, string evaluation, MeasuredSplit split, ImageSet images, T report)
     {
         if (!RunDirectory.IsRun(model)) return;
-        var file = RunDirectory.EvaluationFile(model, Named(evaluation, split));
-        RunDirectory.WriteText(file, JsonSerializer.Serialize(new KeptEvaluation<T>(evaluation, DateTimeOffset.UtcNow, images.SourceLocation, images.Fingerprint, report), TesseraJson.Options) + "\n");
+        var file = RunEvaluations.Keep(model, evaluation, split, images, report);
         terminal.Note($"kept in the run: {file}");
     }
 
     private static string Named(string evaluation, MeasuredSplit split) => split == MeasuredSplit.HeldOut ? evaluation : $"{evaluation}-{ReportText.Word(split)}";
-
-    /// <summary>An evaluation as a run keeps it.</summary>
-    private sealed record KeptEvaluation<T>(string Evaluation, DateTimeOffset Made, string Data, string Fingerprint, T Report);
 
     private sealed record Evaluated(ReconstructionReport? Reconstruction, KnnReport? Knn, LinearReport? Linear, ProbeReport? Attentive);
 }

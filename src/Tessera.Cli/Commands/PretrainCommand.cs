@@ -83,7 +83,7 @@ internal static class PretrainCommand
         {
             var (resolved, isSame) = PretrainRun.GoOn(saved, options);
             if (!isSame)
-                terminal.Note($"device, number format or workers are others than before ({resolved.Training.Device}, {CommonOptions.Word(resolved.Training.Precision)}, {resolved.Training.Workers}): from here on the run is no longer bit for bit what it would have been");
+                terminal.Note(CommonOptions.OtherMachine(resolved.Training));
             return (run, resolved);
         });
     }
@@ -117,7 +117,7 @@ internal static class PretrainCommand
         PretrainSummary summary;
         try
         {
-            summary = new PretrainView(terminal).While(progress =>
+            summary = new TrainingView(terminal).While(progress =>
             {
                 using var pretraining = new Pretraining(run, resolved, images, progress, terminal);
                 if (pretraining.Step > 0) terminal.Note($"going on from step {pretraining.Step}");

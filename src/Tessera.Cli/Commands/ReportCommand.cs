@@ -1,5 +1,6 @@
 using Tessera.Cli.Console;
 using Tessera.Runs;
+using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
@@ -24,16 +25,27 @@ internal static class ReportCommand
     /// <summary>Writes the page of a run.</summary>
     public static string Write(string folder)
     {
-        var options = PretrainRun.ReadRunOptions(folder);
-        var switches = new PretrainOptionSet().SwitchesOf(options);
         var name = Path.GetFileName(Path.GetFullPath(folder).TrimEnd(Path.DirectorySeparatorChar));
-        return RunReport.Write(folder,
-        [
-            $"tessera pretrain {string.Join(' ', switches.Select(CommonOptions.Quoted))} --out {CommonOptions.Quoted(name)}",
-            $"tessera evaluate all --model {CommonOptions.Quoted(name)} --data {CommonOptions.Quoted(options.Data.Source)}",
-            $"tessera report {CommonOptions.Quoted(name)}",
-        ]);
+        return RunReport.Write(folder, RunDirectory.JobOf(folder) == FinetuneOptions.JobName
+            ? OfClassifier(FinetuneRun.ReadRunOptions(folder), CommonOptions.Quoted(name)) : OfEncoder(PretrainRun.ReadRunOptions(folder), CommonOptions.Quoted(name)));
     }
+
+    private static string[] OfEncoder(PretrainOptions options, string name) =>
+    [
+        $"tessera pretrain {Words(new PretrainOptionSet().SwitchesOf(options))} --out {name}",
+        $"tessera evaluate all --model {name} --data {CommonOptions.Quoted(options.Data.Source)}",
+        $"tessera report {name}",
+    ];
+
+    private static string[] OfClassifier(FinetuneOptions options, string name) =>
+    [
+        $"tessera finetune {Words(new FinetuneOptionSet().SwitchesOf(options))} --out {name}",
+        $"tessera classify --model {name} PICTURE.jpg",
+        $"tessera export {name} --format onnx --out {name}.onnx",
+        $"tessera report {name}",
+    ];
+
+    private static string Words(IEnumerable<string> switches) => string.Join(' ', switches.Select(CommonOptions.Quoted));
 
     private sealed record Reported(string File);
 }

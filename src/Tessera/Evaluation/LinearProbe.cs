@@ -67,6 +67,25 @@ public static class LinearProbe
         Action<int> Tell(double decay) => passes => progress?.Report(new LinearProbeProgress(layers, decays.Length + 1, decay, passes));
     }
 
+    /// <summary>The layer itself, for vectors as they are.</summary>
+    /// <param name="train">(N, D): what it is trained on; what has no label is left out.</param>
+    /// <param name="classes">K.</param>
+    /// <param name="decay">Above 0: one that <see cref="Run"/> found.</param>
+    /// <param name="device">Where it is computed; null: the CPU.</param>
+    /// <param name="cancellation">Ends it early.</param>
+    /// <returns>(K, D) row by row, and (K)</returns>
+    /// <exception cref="OperationCanceledException">It was ended early.</exception>
+    internal static (float[] Weight, float[] Bias) Layer(LabelledVectors train, int classes, double decay, Device? device = null, CancellationToken cancellation = default)
+    {
+        Check(train, train.Width, classes);
+        using var quiet = no_grad();
+        using var scope = NewDisposeScope();
+        using var threads = new WorkerThreads(WorkerThreads.DefaultOn(device ?? CPU));
+        using var trained = StandardizedVectors.Of(device ?? CPU, threads, train);
+        using var regression = new SoftmaxRegression(trained, classes, cancellation);
+        return trained.ForRaw(regression.Minimize(regression.Zero(), decay, cancellation: cancellation).Weights);
+    }
+
     /// <summary>The best by top-1; of equals the strongest decay.</summary>
     private static LinearResult Best(List<LinearResult> grid) => grid.OrderByDescending(result => result.Top1.Correct).First();
 

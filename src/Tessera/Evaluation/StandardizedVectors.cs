@@ -57,6 +57,19 @@ internal sealed class StandardizedVectors : IDisposable
     /// <summary>Other vectors on the scale of these.</summary>
     public StandardizedVectors Like(LabelledVectors others) => new(Chosen([others]), mean.alias(), scale.alias(), threads);
 
+    /// <summary>A layer on these as one on the vectors that they were made of: W s (x - m) + b = (W s) x + (b - W s m).</summary>
+    /// <param name="weights">(D + 1, K): the weights, and below them the bias</param>
+    /// <returns>(K, D) row by row, and (K)</returns>
+    public (float[] Weight, float[] Bias) ForRaw(Tensor weights)
+    {
+        using var scope = NewDisposeScope();
+        var layer = weights.narrow(0, 0, Width).to(ScalarType.Float64) * scale.unsqueeze(1);             // (D, K)
+        var bias = weights.select(0, Width).to(ScalarType.Float64) - mean.to(ScalarType.Float64).matmul(layer); // (K)
+        return (Values(layer.t()), Values(bias));
+
+        static float[] Values(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.to(ScalarType.Float32).cpu().contiguous().bytes).ToArray();
+    }
+
     /// <summary>Adds up what is computed of all of them: each core takes its own, some at a time, and the cores meet at the end alone.</summary>
     /// <param name="zeros">Makes the sums; each core has its own.</param>
     /// <param name="add">Called with (B, D) fp32, (B, 1) int64 labels and the sums to add to. What it leaves in the dispose scope is freed.</param>

@@ -44,6 +44,25 @@ public static class FeatureExtraction
         return Run(plan, images, pictures, progress, cancellation);
     }
 
+    /// <summary>A classifier's answers.</summary>
+    /// <param name="model">The classifier, on <paramref name="device"/>, with weights of any number format.</param>
+    /// <param name="normalization">How its pictures are standardised.</param>
+    /// <param name="images">Pictures of its size.</param>
+    /// <param name="pictures">Which of them, in the answers' order.</param>
+    /// <param name="device">The model's device.</param>
+    /// <param name="progress">Told the number of pictures done.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    /// <returns>(N, K), in fp32: logits</returns>
+    /// <exception cref="OptionsException">They are too many for one piece of memory.</exception>
+    /// <exception cref="OperationCanceledException">It was ended early.</exception>
+    public static LabelledVectors OfClassifier(
+        Classifier model, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, Device device,
+        IProgress<int>? progress = null, CancellationToken cancellation = default)
+    {
+        var plan = new Plan(model.Classes, PartFor(model.Encoder.Options), device, pixels => model.call(normalization.Standardize(pixels)));
+        return Run(plan, images, pictures, progress, cancellation);
+    }
+
     /// <summary>The standardised pixels themselves: what an encoder has to be better than.</summary>
     /// <param name="normalization">How pictures are standardised.</param>
     /// <param name="images">The pictures.</param>

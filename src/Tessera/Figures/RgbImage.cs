@@ -17,6 +17,15 @@ public sealed record RgbImage(int Width, int Height, byte[] Rgb)
         return OfPlanar(images.Shape, pixels);
     }
 
+    /// <summary>A white picture.</summary>
+    public static RgbImage Blank(ImageShape shape)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        var rgb = new byte[3 * shape.Height * shape.Width];
+        rgb.AsSpan().Fill(255);
+        return new RgbImage(shape.Width, shape.Height, rgb);
+    }
+
     /// <summary>A picture from values that lie channel by channel.</summary>
     /// <param name="shape">Its shape.</param>
     /// <param name="planar">(C, H, W)</param>

@@ -5,7 +5,7 @@ namespace Tessera.Models;
 /// <summary>How a parameter is trained.</summary>
 /// <param name="Decays">Whether weight decay applies.</param>
 /// <param name="RateScale">The parameter's learning rate over the step's.</param>
-/// <param name="Trains">Whether it is trained at all.</param>
+/// <param name="Trains">False: it stays as it is, and no gradient of it is made.</param>
 public sealed record ParameterRule(bool Decays, double RateScale = 1, bool Trains = true)
 {
     /// <summary>The rule that holds unless an objective has another: matrices decay, and biases, norms, tokens and positions do not.</summary>

@@ -93,6 +93,9 @@ public static class TransformerCost
             + (views.Restores ? options.DecoderDepth * BlockCost.OfDecoder(options).ValuesKept(all) : 0));
     }
 
+    /// <summary>placeholder</summary>
+    public static long BytesKept(VisionTransformerOptions options) => sizeof(float) * options.Depth * BlockCost.OfEncoder(options).ValuesKept(Tokens(options));
+
     /// <summary>Learned values of an encoder.</summary>
     /// <returns>128 bits, since options that were read from a file may claim more than there is memory in the world.</returns>
     public static Int128 Parameters(VisionTransformerOptions options)

@@ -47,9 +47,7 @@ public static class PretrainRun
     {
         var training = options.Training.Resolved();
         if (training.Epochs != begun.Training.Epochs) training = training with { WarmupEpochs = begun.Training.Warmup }; // it hung on their number
-        var before = begun.Training;
-        return (options with { Training = training },
-            (before.Device, before.Precision, before.Workers) == (training.Device, training.Precision, training.Workers));
+        return (options with { Training = training }, begun.Training.IsOfSameMachine(training));
     }
 
     /// <summary>Makes sure that a copy of a run can be finished: worth asking before long work.</summary>

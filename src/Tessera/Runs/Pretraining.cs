@@ -87,7 +87,7 @@ public sealed class Pretraining : IDisposable
         var (shape, wanted) = (images.Shape, options.Data.Shape);
         if (shape != wanted)
             faults.Add($"the pictures have {shape.Channels} channels at {shape.Height}x{shape.Width}, and the options ask for {wanted.Channels} at {wanted.Height}x{wanted.Width}");
-        if (BatchFault(options.Training, split.Train.Length) is { } fault) faults.Add(fault);
+        if (options.Training.BatchFault(split.Train.Length) is { } fault) faults.Add(fault);
         return faults.Count == 0 ? split : throw new OptionsException(faults);
     }
 
@@ -147,16 +147,6 @@ public sealed class Pretraining : IDisposable
         var views = new ViewsObjective(model, wanted.Views, restores: wanted.Teaching == Teaching.PixelsAndViews, masks,
             new Augmentation(varied, height, width, options.Seed, channels), local, description, options.Seed);
         return new PretrainObjective(views, model, masks, TransformerCost.FlopOfViews(shape, masks.VisibleCount, views.Counts));
-    }
-
-    private static OptionFault? BatchFault(TrainingOptions training, int pictures)
-    {
-        if (pictures >= training.EffectiveBatch) return null;
-        var largest = pictures / training.Accumulate;
-        var what = training.Accumulate > 1 ? $"{training.Accumulate} batches of {training.BatchSize} are" : $"a batch of {training.BatchSize} is";
-        var start = $"{what} more than the {pictures} training pictures: ";
-        return largest > 0 ? new OptionFault($"{start}use batches of {largest} or less", "Training.BatchSize")
-            : new OptionFault($"{start}accumulate {pictures} or less", "Training.Accumulate");
     }
 
     private void Begin(string init, ILogger logger)

@@ -16,7 +16,7 @@ public static class RunReport
     /// <summary>The page's name within the run's folder.</summary>
     public const string FileName = "report.html";
 
-    private const int FilmEpochs = 6, FilmPictures = 3;
+    private const int FilmEpochs = 6, FilmPictures = 3, HardestClasses = 20;
     private static readonly Lazy<IFluidTemplate> Template = new(Parse);
 
     /// <summary>Writes the page; it may be of a run that goes on.</summary>
@@ -26,17 +26,31 @@ public static class RunReport
     /// <exception cref="RunDirectoryException">There is no run, or the page cannot be written.</exception>
     public static string Write(string folder, IReadOnlyList<string> commands)
     {
-        var options = PretrainRun.ReadRunOptions(folder);
+        object options;
+        Func<MetricsLog, IEnumerable<Fact>> facts;
+        ImageShape? shape = null; // of restored pictures
+        var isFinetuning = RunDirectory.JobOf(folder) == FinetuneOptions.JobName;
+        if (isFinetuning)
+        {
+            var read = FinetuneRun.ReadRunOptions(folder);
+            (options, facts) = (read, metrics => Facts(folder, read, metrics));
+        }
+        else
+        {
+            var read = PretrainRun.ReadRunOptions(folder);
+            (options, facts, shape) = (read, metrics => Facts(read, metrics), read.Data.Shape);
+        }
         var metrics = MetricsLog.Read(folder);
         var pictures = Directory.Exists(Path.Combine(folder, "reconstructions"))
             ? Directory.GetFiles(Path.Combine(folder, "reconstructions"), "epoch-*.png").Order(StringComparer.Ordinal).ToList() : new List<string>();
         var page = new Page(
             Path.GetFileName(Path.GetFullPath(folder).TrimEnd(Path.DirectorySeparatorChar)),
             DateTime.Now.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture),
-            [.. Facts(options, metrics)],
+            isFinetuning ? "fine-tuning" : "pretraining",
+            [.. facts(metrics)],
             [.. metrics.Panels().Select(panel => new Chart(panel.Title, Uri("image/svg+xml", System.Text.Encoding.UTF8.GetBytes(Svg(panel))), Told(panel)))],
             pictures.Count == 0 ? null : Uri("image/png", File.ReadAllBytes(pictures[^1])),
-            Film(pictures, options.Data.Shape),
+            shape is null ? null : Film(pictures, shape),
             [.. Evaluations(folder)],
             [.. Leaves("", JsonSerializer.SerializeToElement(options, TesseraJson.Options))],
             commands,
@@ -51,6 +65,24 @@ public static class RunReport
     {
         using var stream = new StreamReader(typeof(RunReport).Assembly.GetManifestResourceStream("RunReport.liquid")!);
         return new FluidParser().TryParse(stream.ReadToEnd(), out var template, out var error) ? template : throw new InvalidOperationException($"RunReport.liquid: {error}");
+    }
+
+    private static IEnumerable<Fact> Facts(string folder, FinetuneOptions options, MetricsLog metrics)
+    {
+        yield return new("pictures", Path.GetFileName(options.Data.Source.TrimEnd('/', '\\')));
+        yield return new("encoder", options.FromScratch ? $"{Path.GetFileName(options.Model)}, from scratch" : Path.GetFileName(options.Model.TrimEnd('/', '\\')));
+        if (metrics.LastTraining is { } last) yield return new("trained for", string.Create(CultureInfo.InvariantCulture, $"{last.Epoch:0.##} epochs, {last.Step} steps"));
+        var file = Path.Combine(folder, RunDirectory.SummaryName);
+        if (!File.Exists(file)) yield break;
+        using var json = JsonDocument.Parse(File.ReadAllBytes(file));
+        var summary = json.RootElement;
+        yield return new("classes", summary.GetProperty("classes").GetRawText());
+        yield return new("labelled pictures", summary.GetProperty("trainingPictures").GetRawText());
+        if (summary.GetProperty("choice") is { ValueKind: JsonValueKind.Object } choice)
+            yield return new("kept", choice.GetProperty("keepsLayer").GetBoolean() ? "a linear layer on the frozen encoder" : "the fine-tuned model");
+        if (summary.GetProperty("measured") is not { ValueKind: JsonValueKind.Object } measured) yield break;
+        yield return new("top-1", $"{Percent(measured.GetProperty("top1"), "share")} %");
+        if (measured.GetProperty("classes").GetInt32() > 5) yield return new("top-5", $"{Percent(measured.GetProperty("top5"), "share")} %");
     }
 
     private static IEnumerable<Fact> Facts(PretrainOptions options, MetricsLog metrics)
@@ -105,6 +137,18 @@ public static class RunReport
                         .Select(line => new[] { line.Item1, Number(report.GetProperty(line.Item2), "psnr", "f2"), Number(report.GetProperty(line.Item2), "ssim", "f3") }),
                 ]);
             }
+            else if (report.TryGetProperty("ofClasses", out var classes))
+            {
+                var (top1, top5) = (report.GetProperty("top1"), report.GetProperty("top5"));
+                yield return new(title, ["", "pictures", "top-1 (%)", "95 % interval", "top-5 (%)"],
+                [
+                    ["all classes", top1.GetProperty("count").GetRawText(), Percent(top1, "share"), Interval(top1), Percent(top5, "share")],
+                    .. classes.EnumerateArray().Select(c => (Title: c.GetProperty("title").GetString()!, Top1: c.GetProperty("top1")))
+                        .OrderBy(c => c.Top1.GetProperty("share").GetDouble()).Take(HardestClasses)
+                        .Select(c => new[] { c.Title, c.Top1.GetProperty("count").GetRawText(), Percent(c.Top1, "share"), Interval(c.Top1), "" }),
+                ], Png(file), Png(RunEvaluations.MistakesBeside(file)),
+                classes.GetArrayLength() > HardestClasses ? $"Below all classes the {HardestClasses} that are recognised least often." : null);
+            }
             else if (report.TryGetProperty("rows", out var rows))
             {
                 yield return new(title, ["", "top-1 (%)", "95 % interval", "top-5 (%)"], [.. rows.EnumerateArray().Select(row =>
@@ -113,14 +157,17 @@ public static class RunReport
                         : row.TryGetProperty("grid", out var grid) ? grid.EnumerateArray().First(k => k.GetProperty("neighbours").GetInt32() == 20)
                         : row.GetProperty("probe") is var probe && probe.GetProperty("test").ValueKind == JsonValueKind.Object ? probe.GetProperty("test") : probe.GetProperty("development");
                     var top1 = measured.GetProperty("top1");
-                    return new[] { row.GetProperty("name").GetString()!, Percent(top1, "share"), $"{Percent(top1, "low")} to {Percent(top1, "high")}", Percent(measured.GetProperty("top5"), "share") };
-                })], File.Exists(Path.ChangeExtension(file, ".png")) ? Uri("image/png", File.ReadAllBytes(Path.ChangeExtension(file, ".png"))) : null);
+                    return new[] { row.GetProperty("name").GetString()!, Percent(top1, "share"), Interval(top1), Percent(measured.GetProperty("top5"), "share") };
+                })], Png(file));
             }
         }
 
         static string Number(JsonElement element, string name, string format) => element.GetProperty(name).GetDouble().ToString(format, CultureInfo.InvariantCulture);
-        static string Percent(JsonElement element, string name) => (100 * element.GetProperty(name).GetDouble()).ToString("f2", CultureInfo.InvariantCulture);
+        static string Interval(JsonElement accuracy) => $"{Percent(accuracy, "low")} to {Percent(accuracy, "high")}";
+        static string? Png(string beside) => Path.ChangeExtension(beside, ".png") is var png && File.Exists(png) ? Uri("image/png", File.ReadAllBytes(png)) : null;
     }
+
+    private static string Percent(JsonElement element, string name) => (100 * element.GetProperty(name).GetDouble()).ToString("f2", CultureInfo.InvariantCulture);
 
     private static IEnumerable<Fact> Leaves(string path, JsonElement element) => element.ValueKind == JsonValueKind.Object
         ? element.EnumerateObject().SelectMany(member => Leaves(path.Length == 0 ? member.Name : $"{path}.{member.Name}", member.Value))
@@ -134,9 +181,9 @@ public static class RunReport
 
     private sealed record Chart(string Title, string Source, string Words);
 
-    private sealed record Table(string Title, IReadOnlyList<string> Headings, IReadOnlyList<string[]> Rows, string? Confusion = null);
+    private sealed record Table(string Title, IReadOnlyList<string> Headings, IReadOnlyList<string[]> Rows, string? Confusion = null, string? Mistakes = null, string? Note = null);
 
     private sealed record Page(
-        string Title, string Made, IReadOnlyList<Fact> Facts, IReadOnlyList<Chart> Charts, string? Restored, string? Film,
+        string Title, string Made, string Kind, IReadOnlyList<Fact> Facts, IReadOnlyList<Chart> Charts, string? Restored, string? Film,
         IReadOnlyList<Table> Evaluations, IReadOnlyList<Fact> Options, IReadOnlyList<string> Commands, string Version);
 }

@@ -18,6 +18,7 @@ public sealed class AdamW : IDisposable
     private readonly Parameter[] all;
     private readonly string[] names;
     private readonly List<Group> groups = [];
+    private readonly List<(string Name, Tensor Weight, Parameter Parameter)> still = []; // what stays as it is: the weight, and the parameter that is a copy of it or the same
 
     /// <summary>Prepares the optimiser; its means start at zero.</summary>
     /// <param name="model">Its parameters, where they are now, are what is trained. In bf16 they are copies of the weights.</param>
@@ -29,20 +30,28 @@ public sealed class AdamW : IDisposable
         Func<string, Tensor, ParameterRule>? rules = null)
     {
         this.options = options;
-        var named = model.named_parameters().ToList();
+        var ruled = model.named_parameters().Select(p => (p.name, p.parameter, rule: (rules ?? ParameterRule.Of)(p.name, p.parameter))).ToList();
+        var named = ruled.FindAll(p => p.rule.Trains);
+        if (named.Count == 0) throw new ArgumentException("No parameter is trained.", nameof(rules));
+        foreach (var (name, parameter, _) in ruled.Except(named))
+        {
+            parameter.requires_grad = false;
+            still.Add((name, weights is null ? parameter : weights[name].detach().clone().DetachFromDisposeScope(), parameter));
+        }
         all = [.. named.Select(p => p.parameter)];
         names = [.. named.Select(p => p.name)];
         Shares = shares;
         var share = Share(shares);
-        foreach (var group in Enumerable.Range(0, all.Length).GroupBy(i => (Share: share[i], Rule: (rules ?? ParameterRule.Of)(names[i], all[i]))))
+        foreach (var group in Enumerable.Range(0, all.Length).GroupBy(i => (Share: share[i], Rule: named[i].rule)))
             groups.Add(new Group(this, group.Key.Share, [.. group], weights, group.Key.Rule));
     }
 
     /// <summary>The optimiser's tensors by name: <c>mean.NAME</c> and <c>square.NAME</c>, in the parameter's shape.</summary>
     public IEnumerable<(string Name, Tensor Value)> State => groups.SelectMany(g => g.State).OrderBy(s => s.Name, StringComparer.Ordinal);
 
-    /// <summary>What is learned, by name, in fp32: the model's parameters, or what they are copies of.</summary>
-    public IEnumerable<(string Name, Tensor Value)> Weights => groups.SelectMany(g => g.Named).OrderBy(w => w.Name, StringComparer.Ordinal);
+    /// <summary>The model by name, in fp32: its parameters, or what they are copies of; those that stay as they are among them.</summary>
+    public IEnumerable<(string Name, Tensor Value)> Weights =>
+        groups.SelectMany(g => g.Named).Concat(still.Select(s => (s.Name, s.Weight))).OrderBy(w => w.Name, StringComparer.Ordinal);
 
     /// <summary>Steps made so far; set when a run is resumed.</summary>
     public long Steps
@@ -51,7 +60,7 @@ public sealed class AdamW : IDisposable
         set => groups.ForEach(g => g.Steps = value);
     }
 
-    /// <summary>The parameters, in the order in which gradients are handed in.</summary>
+    /// <summary>The parameters that are trained, in the order in which gradients are handed in.</summary>
     internal IReadOnlyList<Parameter> Parameters => all;
 
     /// <summary>Into how many parts the parameters fall.</summary>
@@ -62,6 +71,7 @@ public sealed class AdamW : IDisposable
     {
         using var quiet = no_grad();
         groups.ForEach(g => g.CopyToModel());
+        foreach (var (_, weight, parameter) in still) parameter.copy_(weight);
     }
 
     /// <summary>One step on the parameters' own gradients, which are then let go.</summary>
@@ -89,7 +99,14 @@ public sealed class AdamW : IDisposable
     }
 
     /// <summary>Frees the optimiser's tensors; the parameters stay.</summary>
-    public void Dispose() => groups.ForEach(g => g.Dispose());
+    public void Dispose()
+    {
+        groups.ForEach(g => g.Dispose());
+        foreach (var (_, weight, parameter) in still)
+        {
+            if (weight.Handle != parameter.Handle) weight.Dispose();
+        }
+    }
 
     // The largest first, each to the share that has least so far.
     private int[] Share(int shares)

@@ -16,7 +16,10 @@ public sealed class RunDirectory : IDisposable
     /// <summary>The name of the metrics within a run's folder.</summary>
     internal const string MetricsName = "metrics.jsonl";
 
-    private const string OptionsName = "options.json", LockName = "run.lock", VersionName = "version";
+    /// <summary>The name of the summary within a run's folder.</summary>
+    internal const string SummaryName = "summary.json";
+
+    private const string OptionsName = "options.json", LockName = "run.lock", VersionName = "version", JobName = "job";
 
     private readonly FileStream processLock;
     private readonly bool isNew;
@@ -48,7 +51,7 @@ public sealed class RunDirectory : IDisposable
     public string CurvesFile => Path.Combine(Folder, "curves.png");
 
     /// <summary>What came out, in one object.</summary>
-    public string SummaryFile => Path.Combine(Folder, "summary.json");
+    public string SummaryFile => Path.Combine(Folder, SummaryName);
 
     /// <summary>Whether a folder is a run directory.</summary>
     public static bool IsRun(string folder) => File.Exists(Path.Combine(folder, OptionsName));
@@ -108,22 +111,40 @@ public sealed class RunDirectory : IDisposable
     /// <summary>Opens the folder of a run that was begun before.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="version">The version of options that the caller reads.</param>
+    /// <param name="job">What its options say that they are of; null: they do not say it, as pretraining's.</param>
     /// <exception cref="RunDirectoryException">There is no run, its options cannot be read, it cannot be written, or a process works in it.</exception>
-    public static (RunDirectory Run, T Options) Open<T>(string folder, int version)
+    public static (RunDirectory Run, T Options) Open<T>(string folder, int version, string? job = null)
     {
-        var options = ReadRunOptions<T>(folder, version);
+        var options = ReadRunOptions<T>(folder, version, job);
         return (new RunDirectory(Path.GetFullPath(folder), isNew: false), options);
     }
 
     /// <summary>Reads options from a file such as a run's options.json; what it leaves out keeps its default.</summary>
     /// <param name="file">The file.</param>
     /// <param name="version">The version that the caller reads.</param>
+    /// <param name="job">See <see cref="Open"/>.</param>
     /// <exception cref="RunDirectoryException">The file cannot be read, or is of another version; the message says where it is wrong.</exception>
-    public static T ReadOptions<T>(string file, int version) => ReadOptions<T>(file, version, isRun: false);
+    public static T ReadOptions<T>(string file, int version, string? job = null) => ReadOptions<T>(file, version, job, isRun: false);
 
     /// <summary>Reads the options of a run, without working in it.</summary>
     /// <exception cref="RunDirectoryException">There is no run, or its options cannot be read, or are of another version.</exception>
-    public static T ReadRunOptions<T>(string folder, int version) => ReadOptions<T>(RequireRun(folder), version, isRun: true);
+    public static T ReadRunOptions<T>(string folder, int version, string? job = null) => ReadOptions<T>(RequireRun(folder), version, job, isRun: true);
+
+    /// <summary>What a run's options say that they are of; null: they do not say it, as pretraining's.</summary>
+    /// <exception cref="RunDirectoryException">There is no run, or its options cannot be read.</exception>
+    public static string? JobOf(string folder)
+    {
+        var file = RequireRun(folder);
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllText(file));
+            return JobOf(json.RootElement);
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw Unreadable(file, e.Message, e);
+        }
+    }
 
     /// <summary>A run's file of options.</summary>
     /// <exception cref="RunDirectoryException">There is none.</exception>
@@ -225,7 +246,12 @@ public sealed class RunDirectory : IDisposable
         }
     }
 
-    private static T ReadOptions<T>(string file, int version, bool isRun)
+    private static string? JobOf(JsonElement options) =>
+        options.ValueKind == JsonValueKind.Object && options.TryGetProperty(JobName, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private static RunDirectoryException Unreadable(string file, string why, Exception? inner = null) => new($"{file} cannot be read as options: {why}", inner);
+
+    private static T ReadOptions<T>(string file, int version, string? job, bool isRun)
     {
         try
         {
@@ -233,17 +259,19 @@ public sealed class RunDirectory : IDisposable
             using (var json = JsonDocument.Parse(text))
             {
                 if (json.RootElement.ValueKind == JsonValueKind.Null) throw new JsonException("it is null");
+                if (JobOf(json.RootElement) is var found && found != job && (isRun || found is not null))
+                    throw new RunDirectoryException($"{file} holds the options of a run of {found ?? "pretrain"}, not of {job ?? "pretrain"}.");
                 RequireVersion(file, json.RootElement, version, isRun);
             }
             return JsonSerializer.Deserialize<T>(text, TesseraJson.Options)!;
         }
         catch (JsonException e) when (e.Message.Contains("could not be mapped", StringComparison.Ordinal) && e.Path is { } path)
         {
-            throw new RunDirectoryException($"{file} cannot be read as options: there is no option {path.TrimStart('$', '.')}.", e);
+            throw Unreadable(file, $"there is no option {path.TrimStart('$', '.')}.", e);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new RunDirectoryException($"{file} cannot be read as options: {e.Message}", e);
+            throw Unreadable(file, e.Message, e);
         }
     }
 

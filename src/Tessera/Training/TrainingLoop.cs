@@ -95,8 +95,9 @@ public sealed partial class TrainingLoop : IDisposable
             for (var epoch = done; epoch < options.Epochs; epoch++)
             {
                 TrainEpoch(epoch, cancellation);
+                if (!IsEvaluated(epoch + 1)) continue;
                 Save();
-                if (IsEvaluated(epoch + 1)) Evaluate(epoch + 1, cancellation);
+                Evaluate(epoch + 1, cancellation);
             }
             return Finish();
         }
@@ -145,7 +146,7 @@ public sealed partial class TrainingLoop : IDisposable
             Save();
             cancellation.ThrowIfCancellationRequested();
         }
-        if (!ends && (step % options.CheckpointSteps == 0 || sinceSaved.Elapsed.TotalMinutes >= options.CheckpointMinutes)) Save();
+        if (step % options.CheckpointSteps == 0 || sinceSaved.Elapsed.TotalMinutes >= options.CheckpointMinutes) Save();
     }
 
     /// <summary>Reads the losses since the last time, the one place where the device is waited for, and logs their mean.</summary>

@@ -69,7 +69,7 @@ public sealed record TrainingOptions
     /// <summary>Optimiser steps between lines of the log.</summary>
     public int LogSteps { get; init; } = 20;
 
-    /// <summary>Optimiser steps between checkpoints; one is also written after each epoch.</summary>
+    /// <summary>Optimiser steps between checkpoints; one is also written before each evaluation.</summary>
     public int CheckpointSteps { get; init; } = 500;
 
     /// <summary>Minutes after which a checkpoint is written whatever the step: what a power cut may cost.</summary>
@@ -103,6 +103,20 @@ public sealed record TrainingOptions
             Precision = ComputePrecision.Resolve(Precision, device),
             Workers = Workers ?? WorkerThreads.DefaultOn(device),
         };
+    }
+
+    /// <summary>Whether what hangs on the machine, of options that are resolved, is the same: device, number format, workers.</summary>
+    internal bool IsOfSameMachine(TrainingOptions other) => (Device, Precision, Workers) == (other.Device, other.Precision, other.Workers);
+
+    /// <summary>What is wrong where there are so many training pictures; null: nothing.</summary>
+    internal OptionFault? BatchFault(int pictures)
+    {
+        if (pictures >= EffectiveBatch) return null;
+        var largest = pictures / Accumulate;
+        var what = Accumulate > 1 ? $"{Accumulate} batches of {BatchSize} are" : $"a batch of {BatchSize} is";
+        var start = $"{what} more than the {pictures} training pictures: ";
+        return largest > 0 ? new OptionFault($"{start}use batches of {largest} or less", "Training.BatchSize")
+            : new OptionFault($"{start}accumulate {pictures} or less", "Training.Accumulate");
     }
 
     /// <summary>Everything that is wrong with these options; empty when they can be run.</summary>

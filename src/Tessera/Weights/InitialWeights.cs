@@ -28,8 +28,22 @@ public sealed record InitialWeights(
 
         var parameters = ModelFile.Parameters(model).ToList();
         var taken = parameters.Where(p => reasons.Count == 0 || p.Name.StartsWith(ModelFile.EncoderPrefix, StringComparison.Ordinal)).ToList();
-        var grid = (description.Encoder.GridHeight, description.Encoder.GridWidth);
-        var resizes = grid != (model.Options.Encoder.GridHeight, model.Options.Encoder.GridWidth);
+        Fill(source, taken, model.Options.Encoder);
+        string[] names = [.. taken.Select(p => p.Name)];
+        return new InitialWeights(file, description, names, [.. parameters.Select(p => p.Name).Except(names)], reasons);
+    }
+
+    /// <summary>An encoder's weights, of a file whose encoder is the same but for the pictures' size.</summary>
+    /// <exception cref="ModelFileException">The file lacks a tensor; the encoder is as it was.</exception>
+    internal static void Take(ModelSource source, VisionTransformer encoder) =>
+        Fill(source, [.. ModelFile.Parameters(encoder).Select(p => (ModelFile.EncoderPrefix + p.Name, p.Value))], encoder.Options);
+
+    /// <exception cref="ModelFileException">The file lacks a tensor; the model is as it was.</exception>
+    private static void Fill(ModelSource source, IReadOnlyList<(string Name, Tensor Value)> taken, VisionTransformerOptions to)
+    {
+        var from = source.Description.Encoder;
+        var grid = (from.GridHeight, from.GridWidth);
+        var resizes = grid != (to.GridHeight, to.GridWidth);
         bool IsResized(string name) => resizes && ModelTensors.IsPositions(name);
         foreach (var (name, value) in taken)
         {
@@ -38,11 +52,9 @@ public sealed record InitialWeights(
         }
         foreach (var (name, value) in taken)
         {
-            if (IsResized(name)) Resize(source, name, value, grid, model.Options.Encoder);
+            if (IsResized(name)) Resize(source, name, value, grid, to);
             else source.Read(name, value);
         }
-        string[] names = [.. taken.Select(p => p.Name)];
-        return new InitialWeights(file, description, names, [.. parameters.Select(p => p.Name).Except(names)], reasons);
     }
 
     /// <summary>The shape of a table of positions for the grid that its file tells of.</summary>

@@ -5,7 +5,7 @@ using Tessera.Training;
 namespace Tessera.Cli.Console;
 
 /// <summary>Shows a run: a bar with loss, images/s and time left where a person watches, a line a log step where none does.</summary>
-internal sealed class PretrainView(Terminal terminal)
+internal sealed class TrainingView(Terminal terminal)
 {
     private const int SecondsBetweenLines = 10;
     private long shownAt = Environment.TickCount64 - SecondsBetweenLines * 1000;

@@ -1,0 +1,50 @@
+using Tessera.Data;
+using Tessera.Objectives;
+using Tessera.Training;
+
+namespace Tessera.Runs;
+
+/// <summary>Options of a fine-tuning that suit a number of pictures.</summary>
+/// <remarks>docs/results.md says what they were measured on.</remarks>
+public static class FinetuneRecipe
+{
+    /// <summary>Training pictures of a class from which on some are kept out of training.</summary>
+    public const int SparingPictures = 20;
+
+    private const int Views = 100_000, FewestEpochs = 20, MostEpochs = 200;
+    private const int SmallestBatch = 8, LargestBatch = 128;
+    private const int Evaluations = 10;
+
+    /// <summary>The options, those of which pictures and which model left as they were.</summary>
+    /// <param name="ground">Says pictures, model, seed, and whether it is from scratch.</param>
+    /// <param name="pictures">Labelled pictures to train on, at least 1.</param>
+    /// <param name="classes">Classes, at least 1.</param>
+    public static FinetuneOptions For(FinetuneOptions ground, int pictures, int classes)
+    {
+        ArgumentNullException.ThrowIfNull(ground);
+        ArgumentOutOfRangeException.ThrowIfLessThan(pictures, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
+        var epochs = Math.Clamp(Views / pictures, FewestEpochs, MostEpochs);
+        var batch = Math.Min(pictures, Math.Clamp((int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)pictures / 4 + 1) / 2, SmallestBatch, LargestBatch));
+        var steps = (double)epochs * (pictures / batch);
+        return ground with
+        {
+            HoldOut = pictures >= SparingPictures * classes,
+            Classes = ground.Classes with { LayerDecay = ground.FromScratch ? 1 : new ClassOptions().LayerDecay },
+            Augmentation = ground.Augmentation with { SmallestCrop = 0.35, Colour = 0.75 },
+            Training = ground.Training with
+            {
+                Epochs = epochs,
+                BatchSize = batch,
+                LearningRate = PeakRate(batch) * 256 / batch,
+                Clip = 1,
+                AverageDecay = Math.Round(Math.Clamp(1 - 10 / steps, 0.9, 0.9999), 5), // an average over about a tenth of the run
+                EvaluateEvery = Math.Max(1, epochs / Evaluations),
+                FeatureLimit = 0,
+            },
+        };
+    }
+
+    /// <summary>AdamW's step is as long whatever the gradient: what a larger batch allows is a longer one by the root of its size (Malladi et al. 2022, arXiv:2205.10287).</summary>
+    private static double PeakRate(int batch) => 1e-3 * Math.Sqrt(batch / 256.0);
+}
