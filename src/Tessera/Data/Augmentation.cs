@@ -49,6 +49,9 @@ public sealed class Augmentation
     public static Augmentation Local(AugmentationOptions options, ImageShape picture, int height, int width, ulong seed) =>
         new(options, (picture.Height, picture.Width), (height, width), smallest: 0.1, largest: 0.4, seed, picture.Channels);
 
+    /// <summary>Whether what comes out is of the pictures' size.</summary>
+    internal bool KeepsSize => (height, width) == (cutHeight, cutWidth);
+
     private const int Attempts = 10;
     private static readonly double LogAspect = Math.Log(4.0 / 3);
 
@@ -118,7 +121,7 @@ public sealed class Augmentation
     }
 
     /// <returns>(count): where the centres of pixels lie</returns>
-    private static Tensor Centres(int count, Device device) => tensor(Enumerable.Range(0, count).Select(i => i + 0.5f).ToArray(), device: device);
+    private static Tensor Centres(int count, Device device) => HeldNumbers.CountTo(count, device).PlusInPlace(0.5);
 }
 
 /// <summary>How training pictures are varied.</summary>

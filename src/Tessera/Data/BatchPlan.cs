@@ -8,10 +8,15 @@ namespace Tessera.Data;
 /// <summary>What an objective wants of each picture: one or several views, and perhaps its label.</summary>
 /// <param name="Views">The views, at least one. Each has draws of its own.</param>
 /// <param name="Labels">Whether pictures bring their labels.</param>
-/// <param name="Mix">Draws how each picture is mixed with the next of its batch, which brings the labels of both; every view is then at the pictures' size. Null: they stay apart.</param>
+/// <param name="Mix">Draws how each picture is mixed with the next of its batch, which brings the labels of both. Null: they stay apart.</param>
 /// <param name="Paths">Draws which branches of the model each picture skips; null: none.</param>
 public sealed record BatchPlan(IReadOnlyList<ViewPlan> Views, bool Labels = false, MixSampler? Mix = null, DropPathSampler? Paths = null)
 {
+    /// <summary>Draws how each picture is mixed with the next of its batch.</summary>
+    /// <exception cref="ArgumentException">A view is of another size than the pictures: the box of CutMix would be of another share there.</exception>
+    public MixSampler? Mix { get; init; } = Mix is null || Views.All(v => v.Augmentation is not { KeepsSize: false }) ? Mix
+        : throw new ArgumentException("local crops cannot be mixed: a box has another share of them than of the picture", nameof(Mix));
+
     /// <summary>Whole pictures, masked: what an evaluation sees.</summary>
     public static BatchPlan Whole(MaskSampler? masks) => new([new ViewPlan(null, masks)]);
 }

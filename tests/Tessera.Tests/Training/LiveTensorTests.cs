@@ -62,8 +62,9 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
     {
         var masks = new MaskSampler(new MaskOptions(), PackedShapes.Options.ToModel(), seed: 1);
         using var images = streamed ? shapes.Stream() : null;
+        var plan = new BatchPlan([new ViewPlan(null, masks)], Labels: true, new MixSampler(1, 1, seed: 1), new DropPathSampler(0.5, 2, seed: 1));
         var before = Count();
-        foreach (var batch in new BatchLoader(images ?? shapes.Images, BatchPlan.Whole(masks)).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
+        foreach (var batch in new BatchLoader(images ?? shapes.Images, plan).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
         {
             batch.Dispose();
             break;
