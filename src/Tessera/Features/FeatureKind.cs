@@ -21,6 +21,9 @@ public sealed class FeatureKind
     /// <summary>The mean of the last layer's patch tokens, by which models are compared.</summary>
     public static FeatureKind Standard { get; } = new();
 
+    /// <summary>What a classifier takes for a picture.</summary>
+    internal static FeatureKind Of(ClassPooling pooling) => pooling == ClassPooling.Class ? new FeatureKind(Pooling.Class) : Standard;
+
     /// <summary>How tokens become one vector.</summary>
     public Pooling Pooling { get; }
 

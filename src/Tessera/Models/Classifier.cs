@@ -67,6 +67,17 @@ public sealed class Classifier : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         return functional.linear(pooled, head.weight!.to(ScalarType.Float32), head.bias!.to(ScalarType.Float32)).MoveToOuterDisposeScope();
     }
+
+    /// <summary>How like the nearest class pictures are.</summary>
+    /// <param name="pooled">(B, D), fp32: what stands for each picture</param>
+    /// <param name="means">(K, D), of length 1: what stands for each class</param>
+    /// <returns>(B), fp32: the largest cosine</returns>
+    public static Tensor Similarity(Tensor pooled, Tensor means)
+    {
+        ArgumentNullException.ThrowIfNull(means);
+        using var scope = NewDisposeScope();
+        return functional.normalize(pooled, dim: 1).matmul(means.t()).amax([1]).MoveToOuterDisposeScope();
+    }
 }
 
 /// <summary>What stands for a picture where it is classified.</summary>
