@@ -4,7 +4,6 @@ using Tessera.Cli.Console;
 using Tessera.Imaging;
 using Tessera.Runs;
 using Tessera.Training;
-using Tessera.Weights;
 
 namespace Tessera.Cli.Commands;
 

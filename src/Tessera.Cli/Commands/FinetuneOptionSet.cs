@@ -1,5 +1,3 @@
-using System.CommandLine;
-using Tessera.Data;
 using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Training;

@@ -41,7 +41,7 @@ internal static class ReportCommand
     [
         $"tessera finetune {Words(new FinetuneOptionSet().SwitchesOf(options))} --out {name}",
         $"tessera classify --model {name} PICTURE.jpg",
-        $"tessera export {name} --format onnx --out {name}.onnx",
+        $"tessera export --model {name} --format onnx --out {name}.onnx",
         $"tessera report {name}",
     ];
 

@@ -32,6 +32,7 @@ internal abstract class RunOptionSet<T>(T defaults) : OptionSet<T>(defaults) whe
 
     /// <param name="training">The group.</param>
     /// <param name="standard">What is said of a default that hangs on the pictures; null: the group's own hold.</param>
+    /// <param name="mayLengthen">Whether a run that was begun may go on with other epochs; null: it may not.</param>
     protected static void AddLength(Group<TrainingOptions> training, string? standard, Func<T, bool>? mayLengthen = null)
     {
         training.Add("--epochs", "N", "Passes over the training pictures", nameof(TrainingOptions.Epochs), t => t.Epochs, (t, v) => t with { Epochs = v }, standard, mayLengthen);

@@ -165,10 +165,11 @@ public sealed class Finetuning : IDisposable
             var ofLayer = Fit(frozen, cancellation);
             choice = new FinetuneChoice(ofTuned, ofLayer, KeepsLayer: ofLayer.Correct > ofTuned.Correct);
             if (choice.KeepsLayer) (kept, description) = (frozen, description with { Training = new Dictionary<string, string>(description.Training) { ["kept"] = "a linear layer on the frozen encoder" } });
-            logger.LogInformation("{Choice}", choice.ToString());
         }
         var isHeldOut = split.Watched.Length > 0;
-        ModelFile.SaveClassifier(run.ModelFile, kept, null, description);
+        var (means, familiarity) = FamiliarityMeasure.Measure(
+            kept, description.Normalization, images, split.Train, isHeldOut ? split.Watched : split.Train, isHeldOut, options.Seed, device, cancellation);
+        using (means) ModelFile.SaveClassifier(run.ModelFile, kept, means, description with { Classes = description.Classes! with { Familiarity = familiarity } });
         return choice;
     }
 

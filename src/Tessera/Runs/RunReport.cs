@@ -50,7 +50,7 @@ public static class RunReport
             [.. facts(metrics)],
             [.. metrics.Panels().Select(panel => new Chart(panel.Title, Uri("image/svg+xml", System.Text.Encoding.UTF8.GetBytes(Svg(panel))), Told(panel)))],
             pictures.Count == 0 ? null : Uri("image/png", File.ReadAllBytes(pictures[^1])),
-            shape is null ? null : Film(pictures, shape),
+            shape is { } size ? Film(pictures, size) : null,
             [.. Evaluations(folder)],
             [.. Leaves("", JsonSerializer.SerializeToElement(options, TesseraJson.Options))],
             commands,
