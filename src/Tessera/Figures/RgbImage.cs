@@ -20,7 +20,6 @@ public sealed record RgbImage(int Width, int Height, byte[] Rgb)
     /// <summary>A white picture.</summary>
     public static RgbImage Blank(ImageShape shape)
     {
-        ArgumentNullException.ThrowIfNull(shape);
         var rgb = new byte[3 * shape.Height * shape.Width];
         rgb.AsSpan().Fill(255);
         return new RgbImage(shape.Width, shape.Height, rgb);

@@ -41,6 +41,17 @@ public sealed class Classifier : Module<Tensor, Tensor>
     /// <summary>K</summary>
     public int Classes { get; }
 
+    /// <summary>Gives the linear layer its values.</summary>
+    /// <param name="weight">(K, D), row by row</param>
+    /// <param name="bias">(K)</param>
+    internal void FillHead(float[] weight, float[] bias)
+    {
+        using var quiet = no_grad();
+        using Tensor drawn = tensor(weight, head.weight!.shape), shift = tensor(bias);
+        head.weight.copy_(drawn);
+        head.bias!.copy_(shift);
+    }
+
     /// <param name="images">(B, C, H, W), normalised as in training</param>
     /// <returns>(B, K), fp32: logits</returns>
     public override Tensor forward(Tensor images)

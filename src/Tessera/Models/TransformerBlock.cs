@@ -39,21 +39,21 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
 
     /// <param name="tokens">(B, N, D)</param>
     /// <returns>(B, N, D)</returns>
-    public override Tensor forward(Tensor tokens) => Forward(tokens, null, null);
+    public override Tensor forward(Tensor tokens) => Scaled(tokens, null, null);
 
     /// <summary>The same with each picture's branches multiplied by numbers of its own, 0 where it skips them.</summary>
     /// <param name="tokens">(B, N, D)</param>
     /// <param name="attention">(B, 1, 1), of the tokens' number format; null: 1</param>
     /// <param name="perceptron">(B, 1, 1): of the MLP</param>
     /// <returns>(B, N, D)</returns>
-    internal Tensor Forward(Tensor tokens, Tensor? attention, Tensor? perceptron)
+    internal Tensor Scaled(Tensor tokens, Tensor? attention, Tensor? perceptron)
     {
         using var scope = NewDisposeScope();
-        var attended = Scaled(ls1, attention, attn.call(norm1.call(tokens))).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
-        return Scaled(ls2, perceptron, mlp.call(norm2.call(attended))).PlusInPlace(attended).MoveToOuterDisposeScope();
+        var attended = Times(ls1, attention, attn.call(norm1.call(tokens))).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
+        return Times(ls2, perceptron, mlp.call(norm2.call(attended))).PlusInPlace(attended).MoveToOuterDisposeScope();
     }
 
-    private static Tensor Scaled(LayerScale? scale, Tensor? path, Tensor branch)
+    private static Tensor Times(LayerScale? scale, Tensor? path, Tensor branch)
     {
         var scaled = scale?.call(branch) ?? branch;
         return path is null ? scaled : scaled.mul_(path);

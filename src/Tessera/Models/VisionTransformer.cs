@@ -147,7 +147,7 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
     private Tensor Skip(Tensor tokens, Tensor paths)
     {
         var branches = paths.view(paths.shape[0], 2 * Options.Depth, 1, 1).unbind(1); // (B, 1, 1)
-        for (var i = 0; i < Options.Depth; i++) tokens = blocks[i].Forward(tokens, branches[2 * i], branches[2 * i + 1]);
+        for (var i = 0; i < Options.Depth; i++) tokens = blocks[i].Scaled(tokens, branches[2 * i], branches[2 * i + 1]);
         return tokens;
     }
 

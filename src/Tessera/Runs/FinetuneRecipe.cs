@@ -1,6 +1,4 @@
-using Tessera.Data;
 using Tessera.Objectives;
-using Tessera.Training;
 
 namespace Tessera.Runs;
 

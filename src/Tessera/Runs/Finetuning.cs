@@ -183,8 +183,7 @@ public sealed class Finetuning : IDisposable
         var (train, choice) = (Vectors(split.Train), Vectors(split.Choice));
         var report = LinearProbe.Run(train, choice, test: null, frozen.Classes, device, cancellation: cancellation);
         var (weight, bias) = LinearProbe.Layer(train, frozen.Classes, report.Development.Decay, device, cancellation);
-        ModelFile.Fill(frozen.get_parameter("head.weight"), weight);
-        ModelFile.Fill(frozen.get_parameter("head.bias"), bias);
+        frozen.FillHead(weight, bias);
         return report.Development.Top1;
 
         LabelledVectors Vectors(int[] pictures) =>

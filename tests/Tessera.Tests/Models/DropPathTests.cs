@@ -25,7 +25,7 @@ public sealed class DropPathTests
 
         var attended = tokens.add(attention * Scaled("ls1", parts["attn"].call(parts["norm1"].call(tokens))), 1);
         var expected = attended.add(perceptron * Scaled("ls2", parts["mlp"].call(parts["norm2"].call(attended))), 1);
-        var actual = block.Forward(tokens, attention, perceptron);
+        var actual = block.Scaled(tokens, attention, perceptron);
 
         actual.ShouldBeNear(expected);
         actual[3].ShouldEqual(tokens.detach()[3]); // it skips both
