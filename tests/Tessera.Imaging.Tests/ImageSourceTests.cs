@@ -191,6 +191,21 @@ public class ImageSourceTests
     }
 
     [Fact]
+    public void Pictures_Beside_Folders_Of_Classes_Have_No_Label()
+    {
+        using var folder = new TemporaryFolder();
+        folder.AddPicture("loose.png");
+        folder.AddPicture("cats/a.png");
+        folder.AddPicture("dogs/b.png");
+
+        var source = ImageSource.Open(folder.Path);
+
+        source.Kind.ShouldBe("one folder per class");
+        source.ClassNames.ShouldBe(["cats", "dogs"]);
+        source.Entries.ShouldBe([new("cats/a.png", 0, false), new("dogs/b.png", 1, false), new("loose.png", -1, false)]);
+    }
+
+    [Fact]
     public void Looks_Through_A_Folder_That_Holds_Nothing_But_A_Folder()
     {
         using var folder = new TemporaryFolder();

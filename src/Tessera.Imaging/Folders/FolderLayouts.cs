@@ -3,8 +3,8 @@ namespace Tessera.Imaging.Folders;
 /// <summary>Recognises how a folder of pictures is laid out.</summary>
 /// <remarks>
 /// In this order: Tiny-ImageNet's layout; a <c>train</c> folder, with <c>val</c>, <c>valid</c>, <c>validation</c> or <c>test</c> (the first of them that
-/// holds pictures) beside it as the test split where there is one; pictures directly in the folder, which makes it flat (folders below it are read
-/// too, their names mean nothing); else one folder per class. A folder that holds one folder and nothing else is looked through.
+/// holds pictures) beside it as the test split where there is one; pictures directly in the folder and at most one folder of them below it, which makes it
+/// flat (that folder's name means nothing); else one folder per class, where pictures beside these have no label. A folder that holds one folder and nothing else is looked through.
 /// <c>train</c> is a split only where every folder beside it that holds pictures is called like a split, in whatever case: among <c>car</c> and
 /// <c>dog</c> it is a class, and no class is passed over for the name of another.
 /// </remarks>
@@ -68,8 +68,10 @@ internal static class FolderLayouts
 
     private static FolderContents ClassesOrFlat(string root, string training, string? test)
     {
-        var isFlat = PictureFolder.Pictures(root, training, recurse: false).Count > 0;
-        return isFlat ? Flat(root, training, test) : ClassFolders(root, training, test);
+        var loose = PictureFolder.Pictures(root, training, recurse: false);
+        // Pictures beside one folder of them are one heap; beside several, they are those that nobody has sorted yet.
+        var isFlat = loose.Count > 0 && PictureFolder.Subfolders(training).Count(PictureFolder.HoldsPictures) < 2;
+        return isFlat ? Flat(root, training, test) : ClassFolders(root, training, test, loose);
     }
 
     private static FolderContents Flat(string root, string training, string? test)
@@ -81,7 +83,7 @@ internal static class FolderLayouts
         return contents;
     }
 
-    private static FolderContents ClassFolders(string root, string training, string? test)
+    private static FolderContents ClassFolders(string root, string training, string? test, List<FoundPicture> loose)
     {
         var contents = new FolderContents("one folder per class", root);
         var names = new List<string>();
@@ -93,6 +95,7 @@ internal static class FolderLayouts
             contents.AddTraining(pictures, names.Count);
             names.Add(Path.GetFileName(folder));
         }
+        contents.AddTraining(loose, label: -1);
         contents.SetClasses(names, names);
         if (test is not null)
             AddTestClasses(contents, names, training, test);
