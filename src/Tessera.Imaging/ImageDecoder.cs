@@ -15,17 +15,26 @@ namespace Tessera.Imaging;
 /// </remarks>
 public static class ImageDecoder
 {
-    /// <summary>Counts up whenever the same picture would come out as other pixels, so that packed files are made anew.</summary>
-    internal const int Revision = 1;
+    /// <summary>
+    /// Counts up whenever the same picture would come out as other pixels, or other pictures would be left out as broken, so that packed files are made anew.
+    /// </summary>
+    internal const int Revision = 2;
+
+    private const int CountedUnreadAsBroken = 1; // left pictures out that could not be read, whatever was in them
 
     private const long MostPixels = 1 << 27;
+
+    /// <summary>Whether pictures that a revision decoded are those that this one would.</summary>
+    internal static bool Agrees(int revision, bool leftSomeOut) => revision == Revision || (revision == CountedUnreadAsBroken && !leftSomeOut);
 
     /// <summary>Decodes a file.</summary>
     /// <param name="file">A path.</param>
     /// <param name="shape">The shape wanted.</param>
     /// <param name="planar">Receives (C, H, W) bytes; at least <see cref="ImageShape.Pixels"/> long.</param>
-    /// <exception cref="BrokenImageException">The file cannot be read, is not a picture, is damaged or cut short.</exception>
-    public static void Decode(string file, ImageShape shape, Span<byte> planar) => Decode(file, file, shape, planar);
+    /// <exception cref="BrokenImageException">The file is not a picture, is damaged or cut short.</exception>
+    /// <exception cref="ImageAccessException">The file is not there, or cannot be read.</exception>
+    public static void Decode(string file, ImageShape shape, Span<byte> planar) =>
+        Decode(file, file, shape, planar, PictureFiles.OfSystem);
 
     /// <summary>Decodes a picture that is in memory already.</summary>
     /// <param name="encoded">The whole file.</param>
@@ -47,19 +56,20 @@ public static class ImageDecoder
 
     /// <summary>Says what a picture is, and decodes it whole to be sure that it is sound.</summary>
     /// <param name="file">A path.</param>
-    /// <exception cref="BrokenImageException">The file cannot be read, is not a picture, is damaged or cut short.</exception>
-    public static ImageFacts Examine(string file) => Examine(file, file);
+    /// <exception cref="BrokenImageException">The file is not a picture, is damaged or cut short.</exception>
+    /// <exception cref="ImageAccessException">The file is not there, or cannot be read.</exception>
+    public static ImageFacts Examine(string file) => Examine(file, file, PictureFiles.OfSystem);
 
-    internal static void Decode(string file, string name, ImageShape shape, Span<byte> planar)
+    internal static void Decode(string file, string name, ImageShape shape, Span<byte> planar, PictureFiles files)
     {
-        var (buffer, length) = ReadFile(file, name);
+        var (buffer, length) = files.Read(file, name);
         try { Decode(buffer.AsSpan(0, length), name, shape, planar); }
         finally { ArrayPool<byte>.Shared.Return(buffer); }
     }
 
-    internal static unsafe ImageFacts Examine(string file, string name)
+    internal static unsafe ImageFacts Examine(string file, string name, PictureFiles files)
     {
-        var (buffer, length) = ReadFile(file, name);
+        var (buffer, length) = files.Read(file, name);
         try
         {
             fixed (byte* start = buffer)
@@ -151,35 +161,6 @@ public static class ImageDecoder
         using var data = SKData.Create(start, length); // no copy; the codec holds a reference of its own
         return SKCodec.Create(data)
             ?? throw new BrokenImageException(name, "is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF)");
-    }
-
-    private static (byte[] Buffer, int Length) ReadFile(string file, string name)
-    {
-        byte[]? buffer = null;
-        try
-        {
-            using var handle = File.OpenHandle(file, share: FileShare.ReadWrite | FileShare.Delete);
-            var size = RandomAccess.GetLength(handle);
-            if (size > Array.MaxLength)
-                throw new BrokenImageException(name, "is larger than 2 GB");
-            buffer = ArrayPool<byte>.Shared.Rent((int)size);
-            var length = 0;
-            while (length < size && RandomAccess.Read(handle, buffer.AsSpan(length, (int)size - length), length) is var read and > 0)
-                length += read;
-            return (buffer, length);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NotSupportedException)
-        {
-            if (buffer is not null)
-                ArrayPool<byte>.Shared.Return(buffer);
-            throw new BrokenImageException(name, error switch
-            {
-                FileNotFoundException or DirectoryNotFoundException => "is not there",
-                UnauthorizedAccessException when Directory.Exists(file) => "is a folder, not a picture",
-                UnauthorizedAccessException => "may not be read: its permissions forbid it",
-                _ => $"could not be read: {error.Message.TrimEnd('.')}",
-            }, error);
-        }
     }
 
     private static bool IsTransposed(SKEncodedOrigin origin) => origin >= SKEncodedOrigin.LeftTop;
