@@ -11,6 +11,8 @@ namespace Tessera.Imaging;
 /// pixels are composited over white. One channel is ITU-R BT.601 luma, as in Pillow. Colour profiles are not applied, again
 /// as in Pillow and torchvision, so that pixels agree with theirs. Resizing is Pillow's antialiased bicubic filter; a JPEG more
 /// than twice as large as needed is first reduced while it is decoded, never below twice the size that is needed.
+/// What a picture claims to be is held against its file before memory is taken: at most 134 million pixels, and above 8 million at most as many as a file of
+/// that length can hold (512 a byte of a JPEG, 8,256 of another). Pictures that are decoded at once share a quarter of the process's memory, and wait for it.
 /// All members may be called from many threads at once.
 /// </remarks>
 public static class ImageDecoder
@@ -23,6 +25,12 @@ public static class ImageDecoder
     private const int CountedUnreadAsBroken = 1; // left pictures out that could not be read, whatever was in them
 
     private const long MostPixels = 1 << 27;
+
+    private const long PixelsOnTrust = 1 << 23; // 32 MB: a plain WebP of any size has some hundred bytes
+
+    private const long MostPixelsOfAByte = 8 * 1032; // a flat PNG of one bit a pixel: deflate makes 1,032 bytes of one at most
+
+    private const long MostPixelsOfAJpegByte = 8 * 64; // at least one bit for each block of 8 × 8
 
     /// <summary>Whether pictures that a revision decoded are those that this one would.</summary>
     internal static bool Agrees(int revision, bool leftSomeOut) => revision == Revision || (revision == CountedUnreadAsBroken && !leftSomeOut);
@@ -93,24 +101,32 @@ public static class ImageDecoder
         // The filter and the crop are symmetric, so the small result is turned instead of the large picture.
         var upright = IsTransposed(origin) ? new ImageShape(shape.Channels, shape.Width, shape.Height) : shape;
         var info = DecodedInfo(codec, upright);
-        if ((long)info.Width * info.Height > MostPixels)
-            throw new BrokenImageException(
-                name, $"has {info.Width}×{info.Height} pixels, more than the {MostPixels / 1_000_000} million that are read");
-
-        var pixels = ArrayPool<byte>.Shared.Rent(info.BytesSize);
-        try
-        {
-            var decoded = pixels.AsSpan(0, info.BytesSize);
-            GetPixels(codec, info, decoded, name);
-            if (info.AlphaType != SKAlphaType.Opaque)
-                PixelLayout.CompositeOverWhite(decoded);
-            if (origin == SKEncodedOrigin.TopLeft)
-                Resampling.CoverAndCrop(decoded, info.Width, info.Height, upright, planar);
-            else
-                ResampleAndTurn(decoded, info, upright, origin, planar);
-        }
-        finally { ArrayPool<byte>.Shared.Return(pixels); }
+        using var pixels = DecodingMemory.OfProcess.Take(info.BytesSize, BytesBeside(codec));
+        var decoded = pixels.Bytes;
+        GetPixels(codec, info, decoded, name);
+        if (info.AlphaType != SKAlphaType.Opaque)
+            PixelLayout.CompositeOverWhite(decoded);
+        if (origin == SKEncodedOrigin.TopLeft)
+            Resampling.CoverAndCrop(decoded, info.Width, info.Height, upright, planar);
+        else
+            ResampleAndTurn(decoded, info, upright, origin, planar);
     }
+
+    /// <summary>Refuses a size that is too large, or that a file of this length cannot hold, before memory is taken on its word.</summary>
+    private static void RequireClaimedSize(SKCodec codec, int length, string name)
+    {
+        var (width, height) = (codec.Info.Width, codec.Info.Height);
+        var claimed = (long)width * height;
+        if (claimed > MostPixels)
+            throw new BrokenImageException(name, $"has {width}×{height} pixels, more than the {MostPixels / 1_000_000} million that are read");
+        var held = length * (codec.EncodedFormat == SKEncodedImageFormat.Jpeg ? MostPixelsOfAJpegByte : MostPixelsOfAByte);
+        if (claimed > Math.Max(PixelsOnTrust, held))
+            throw new BrokenImageException(name, $"claims {width}×{height} pixels, which its {length} bytes cannot hold");
+    }
+
+    /// <summary>Bytes that a codec takes, at most, beside the pixels that it gives: a progressive JPEG's coefficients, an interlaced PNG's rows, a WebP's picture.</summary>
+    private static long BytesBeside(SKCodec codec) =>
+        (long)codec.Info.Width * codec.Info.Height * (codec.EncodedFormat == SKEncodedImageFormat.Jpeg ? 3 * sizeof(short) : 4);
 
     private static void ResampleAndTurn(ReadOnlySpan<byte> decoded, SKImageInfo info, ImageShape upright, SKEncodedOrigin origin, Span<byte> planar)
     {
@@ -159,8 +175,18 @@ public static class ImageDecoder
         if (length == 0)
             throw new BrokenImageException(name, "is empty");
         using var data = SKData.Create(start, length); // no copy; the codec holds a reference of its own
-        return SKCodec.Create(data)
+        var codec = SKCodec.Create(data)
             ?? throw new BrokenImageException(name, "is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF)");
+        try
+        {
+            RequireClaimedSize(codec, length, name);
+            return codec;
+        }
+        catch
+        {
+            codec.Dispose();
+            throw;
+        }
     }
 
     private static bool IsTransposed(SKEncodedOrigin origin) => origin >= SKEncodedOrigin.LeftTop;
