@@ -38,7 +38,7 @@ try
     }
     return 0;
 }
-catch (BrokenImageException e)
+catch (ImagingException e)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

@@ -25,7 +25,7 @@ try
         Console.WriteLine($"{outlier.Distance:f3} {Path.GetFileName(set.Names[outlier.Row])}");
     return 0;
 }
-catch (BrokenImageException e)
+catch (ImagingException e)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

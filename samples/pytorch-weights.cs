@@ -34,7 +34,7 @@ try
     Console.WriteLine($"{TensorPrimitives.CosineSimilarity<float>(encoder.Embed(first), encoder.Embed(second)):f3} alike");
     return 0;
 }
-catch (Exception e) when (e is ModelFileException or PyTorchFileException or SafetensorsException or BrokenImageException)
+catch (Exception e) when (e is ModelFileException or PyTorchFileException or SafetensorsException or ImagingException)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

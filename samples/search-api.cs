@@ -25,7 +25,7 @@ try
 {
     index = new VectorIndex(app.Services.GetRequiredService<ImageEmbedder>().Embed([.. Directory.GetFiles(folder).Order(StringComparer.Ordinal)]));
 }
-catch (BrokenImageException e)
+catch (ImagingException e)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

@@ -49,7 +49,7 @@ try
     while (found.Read()) Console.WriteLine($"{found.GetFloat(1):f3} {found.GetString(0)}");
     return 0;
 }
-catch (Exception e) when (e is BrokenImageException or DuckDBException)
+catch (Exception e) when (e is ImagingException or DuckDBException)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Tessera.Imaging;
 
 namespace Tessera.Benchmarking;
@@ -43,15 +44,19 @@ internal sealed class LoaderBenchmark(
     {
         var sound = 0;
         var shape = images.Shape;
-        Parallel.For(0, source.Entries.Count, new ParallelOptions { CancellationToken = clock.Cancellation },
-            () => (Pixels: new byte[shape.Pixels], Sound: 0),
-            (i, _, local) =>
-            {
-                try { source.Read(i, shape, local.Pixels); }
-                catch (BrokenImageException) { return local; } // left out, as in training, and not counted
-                return (local.Pixels, local.Sound + 1);
-            },
-            local => Interlocked.Add(ref sound, local.Sound));
+        try
+        {
+            Parallel.For(0, source.Entries.Count, new ParallelOptions { CancellationToken = clock.Cancellation },
+                () => (Pixels: new byte[shape.Pixels], Sound: 0),
+                (i, _, local) =>
+                {
+                    try { source.Read(i, shape, local.Pixels); }
+                    catch (BrokenImageException) { return local; } // left out, as in training, and not counted
+                    return (local.Pixels, local.Sound + 1);
+                },
+                local => Interlocked.Add(ref sound, local.Sound));
+        }
+        catch (AggregateException failures) { ExceptionDispatchInfo.Throw(failures.InnerExceptions[0]); } // a file that cannot be read ends it
         return sound;
     }
 

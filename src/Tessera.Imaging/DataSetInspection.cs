@@ -12,6 +12,7 @@ public static class DataSetInspection
     /// <param name="source">The source.</param>
     /// <param name="progress">Told as it goes, from several threads, one at a time.</param>
     /// <param name="cancellation">Stops the inspection.</param>
+    /// <exception cref="ImageAccessException">A picture's bytes could not be had.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static InspectionReport Inspect(ImageSource source, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
     {
@@ -21,12 +22,12 @@ public static class DataSetInspection
         var hashes = new UInt128[facts.Length];
         var gate = new Lock();
         var (done, brokenCount) = (0, 0);
-        Parallel.For(0, facts.Length, new ParallelOptions { CancellationToken = cancellation }, () => new byte[Compared.Pixels], (index, _, pixels) =>
+        ParallelWork.For(facts.Length, () => new byte[Compared.Pixels], (index, pixels) =>
         {
             try
             {
-                facts[index] = source.Examine(index);
-                source.Read(index, Compared, pixels);
+                facts[index] = source.ExamineSound(index);
+                source.ReadSound(index, Compared, pixels);
                 hashes[index] = XxHash128.HashToUInt128(pixels);
             }
             catch (BrokenImageException error) { broken[index] = error.ToBrokenImage(); }
@@ -36,8 +37,7 @@ public static class DataSetInspection
                 if (++done % ProgressStep == 0 || done == facts.Length)
                     progress?.Report(new PackProgress(done, facts.Length, brokenCount));
             }
-            return pixels;
-        }, _ => { });
+        }, _ => { }, cancellation);
         int[] sound = [.. Enumerable.Range(0, facts.Length).Where(index => broken[index] is null)];
         var duplicates = PixelDuplicates.Groups([.. sound.Select(index => hashes[index])], i => sound[i]);
         return Report(source, facts, [.. broken.OfType<BrokenImage>()], duplicates);

@@ -11,21 +11,38 @@ namespace Tessera.Imaging;
 /// pixels are composited over white. One channel is ITU-R BT.601 luma, as in Pillow. Colour profiles are not applied, again
 /// as in Pillow and torchvision, so that pixels agree with theirs. Resizing is Pillow's antialiased bicubic filter; a JPEG more
 /// than twice as large as needed is first reduced while it is decoded, never below twice the size that is needed.
+/// What a picture claims to be is held against its file before memory is taken: at most 134 million pixels, and above 8 million at most as many as a file of
+/// that length can hold (512 a byte of a JPEG, 8,256 of another). Pictures that are decoded at once share a quarter of the process's memory, and wait for it.
 /// All members may be called from many threads at once.
 /// </remarks>
 public static class ImageDecoder
 {
-    /// <summary>Counts up whenever the same picture would come out as other pixels, so that packed files are made anew.</summary>
-    internal const int Revision = 1;
+    /// <summary>
+    /// Counts up whenever the same picture would come out as other pixels, or other pictures would be left out as broken, so that packed files are made anew.
+    /// </summary>
+    internal const int Revision = 2;
+
+    private const int CountedUnreadAsBroken = 1; // left pictures out that could not be read, whatever was in them
 
     private const long MostPixels = 1 << 27;
+
+    private const long PixelsOnTrust = 1 << 23; // 32 MB: a plain WebP of any size has some hundred bytes
+
+    private const long MostPixelsOfAByte = 8 * 1032; // a flat PNG of one bit a pixel: deflate makes 1,032 bytes of one at most
+
+    private const long MostPixelsOfAJpegByte = 8 * 64; // at least one bit for each block of 8 × 8
+
+    /// <summary>Whether pictures that a revision decoded are those that this one would.</summary>
+    internal static bool Agrees(int revision, bool leftSomeOut) => revision == Revision || (revision == CountedUnreadAsBroken && !leftSomeOut);
 
     /// <summary>Decodes a file.</summary>
     /// <param name="file">A path.</param>
     /// <param name="shape">The shape wanted.</param>
     /// <param name="planar">Receives (C, H, W) bytes; at least <see cref="ImageShape.Pixels"/> long.</param>
-    /// <exception cref="BrokenImageException">The file cannot be read, is not a picture, is damaged or cut short.</exception>
-    public static void Decode(string file, ImageShape shape, Span<byte> planar) => Decode(file, file, shape, planar);
+    /// <exception cref="BrokenImageException">The file is not a picture, is damaged or cut short.</exception>
+    /// <exception cref="ImageAccessException">The file is not there, or cannot be read.</exception>
+    public static void Decode(string file, ImageShape shape, Span<byte> planar) =>
+        Decode(file, file, shape, planar, PictureFiles.OfSystem);
 
     /// <summary>Decodes a picture that is in memory already.</summary>
     /// <param name="encoded">The whole file.</param>
@@ -47,19 +64,20 @@ public static class ImageDecoder
 
     /// <summary>Says what a picture is, and decodes it whole to be sure that it is sound.</summary>
     /// <param name="file">A path.</param>
-    /// <exception cref="BrokenImageException">The file cannot be read, is not a picture, is damaged or cut short.</exception>
-    public static ImageFacts Examine(string file) => Examine(file, file);
+    /// <exception cref="BrokenImageException">The file is not a picture, is damaged or cut short.</exception>
+    /// <exception cref="ImageAccessException">The file is not there, or cannot be read.</exception>
+    public static ImageFacts Examine(string file) => Examine(file, file, PictureFiles.OfSystem);
 
-    internal static void Decode(string file, string name, ImageShape shape, Span<byte> planar)
+    internal static void Decode(string file, string name, ImageShape shape, Span<byte> planar, PictureFiles files)
     {
-        var (buffer, length) = ReadFile(file, name);
+        var (buffer, length) = files.Read(file, name);
         try { Decode(buffer.AsSpan(0, length), name, shape, planar); }
         finally { ArrayPool<byte>.Shared.Return(buffer); }
     }
 
-    internal static unsafe ImageFacts Examine(string file, string name)
+    internal static unsafe ImageFacts Examine(string file, string name, PictureFiles files)
     {
-        var (buffer, length) = ReadFile(file, name);
+        var (buffer, length) = files.Read(file, name);
         try
         {
             fixed (byte* start = buffer)
@@ -83,24 +101,32 @@ public static class ImageDecoder
         // The filter and the crop are symmetric, so the small result is turned instead of the large picture.
         var upright = IsTransposed(origin) ? new ImageShape(shape.Channels, shape.Width, shape.Height) : shape;
         var info = DecodedInfo(codec, upright);
-        if ((long)info.Width * info.Height > MostPixels)
-            throw new BrokenImageException(
-                name, $"has {info.Width}×{info.Height} pixels, more than the {MostPixels / 1_000_000} million that are read");
-
-        var pixels = ArrayPool<byte>.Shared.Rent(info.BytesSize);
-        try
-        {
-            var decoded = pixels.AsSpan(0, info.BytesSize);
-            GetPixels(codec, info, decoded, name);
-            if (info.AlphaType != SKAlphaType.Opaque)
-                PixelLayout.CompositeOverWhite(decoded);
-            if (origin == SKEncodedOrigin.TopLeft)
-                Resampling.CoverAndCrop(decoded, info.Width, info.Height, upright, planar);
-            else
-                ResampleAndTurn(decoded, info, upright, origin, planar);
-        }
-        finally { ArrayPool<byte>.Shared.Return(pixels); }
+        using var pixels = DecodingMemory.OfProcess.Take(info.BytesSize, BytesBeside(codec));
+        var decoded = pixels.Bytes;
+        GetPixels(codec, info, decoded, name);
+        if (info.AlphaType != SKAlphaType.Opaque)
+            PixelLayout.CompositeOverWhite(decoded);
+        if (origin == SKEncodedOrigin.TopLeft)
+            Resampling.CoverAndCrop(decoded, info.Width, info.Height, upright, planar);
+        else
+            ResampleAndTurn(decoded, info, upright, origin, planar);
     }
+
+    /// <summary>Refuses a size that is too large, or that a file of this length cannot hold, before memory is taken on its word.</summary>
+    private static void RequireClaimedSize(SKCodec codec, int length, string name)
+    {
+        var (width, height) = (codec.Info.Width, codec.Info.Height);
+        var claimed = (long)width * height;
+        if (claimed > MostPixels)
+            throw new BrokenImageException(name, $"has {width}×{height} pixels, more than the {MostPixels / 1_000_000} million that are read");
+        var held = length * (codec.EncodedFormat == SKEncodedImageFormat.Jpeg ? MostPixelsOfAJpegByte : MostPixelsOfAByte);
+        if (claimed > Math.Max(PixelsOnTrust, held))
+            throw new BrokenImageException(name, $"claims {width}×{height} pixels, which its {length} bytes cannot hold");
+    }
+
+    /// <summary>Bytes that a codec takes, at most, beside the pixels that it gives: a progressive JPEG's coefficients, an interlaced PNG's rows, a WebP's picture.</summary>
+    private static long BytesBeside(SKCodec codec) =>
+        (long)codec.Info.Width * codec.Info.Height * (codec.EncodedFormat == SKEncodedImageFormat.Jpeg ? 3 * sizeof(short) : 4);
 
     private static void ResampleAndTurn(ReadOnlySpan<byte> decoded, SKImageInfo info, ImageShape upright, SKEncodedOrigin origin, Span<byte> planar)
     {
@@ -149,36 +175,17 @@ public static class ImageDecoder
         if (length == 0)
             throw new BrokenImageException(name, "is empty");
         using var data = SKData.Create(start, length); // no copy; the codec holds a reference of its own
-        return SKCodec.Create(data)
+        var codec = SKCodec.Create(data)
             ?? throw new BrokenImageException(name, "is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF)");
-    }
-
-    private static (byte[] Buffer, int Length) ReadFile(string file, string name)
-    {
-        byte[]? buffer = null;
         try
         {
-            using var handle = File.OpenHandle(file, share: FileShare.ReadWrite | FileShare.Delete);
-            var size = RandomAccess.GetLength(handle);
-            if (size > Array.MaxLength)
-                throw new BrokenImageException(name, "is larger than 2 GB");
-            buffer = ArrayPool<byte>.Shared.Rent((int)size);
-            var length = 0;
-            while (length < size && RandomAccess.Read(handle, buffer.AsSpan(length, (int)size - length), length) is var read and > 0)
-                length += read;
-            return (buffer, length);
+            RequireClaimedSize(codec, length, name);
+            return codec;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NotSupportedException)
+        catch
         {
-            if (buffer is not null)
-                ArrayPool<byte>.Shared.Return(buffer);
-            throw new BrokenImageException(name, error switch
-            {
-                FileNotFoundException or DirectoryNotFoundException => "is not there",
-                UnauthorizedAccessException when Directory.Exists(file) => "is a folder, not a picture",
-                UnauthorizedAccessException => "may not be read: its permissions forbid it",
-                _ => $"could not be read: {error.Message.TrimEnd('.')}",
-            }, error);
+            codec.Dispose();
+            throw;
         }
     }
 

@@ -66,7 +66,7 @@ public abstract class ImageSource
         if (ShapesSource.TryParse(source) is { } shapes)
             return shapes;
         if (Directory.Exists(source))
-            return FolderLayouts.Open(source);
+            return FolderLayouts.Open(source, PictureFiles.OfSystem);
         if (!File.Exists(source))
             throw new ImageSourceException(
                 $"There is no folder or file {Path.GetFullPath(source)}: name a folder of pictures, a .tessera file, or shapes.");
@@ -81,14 +81,33 @@ public abstract class ImageSource
     /// <param name="shape">The shape wanted.</param>
     /// <param name="planar">Receives (C, H, W) bytes; at least <see cref="ImageShape.Pixels"/> long.</param>
     /// <remarks>May be called from many threads at once.</remarks>
-    /// <exception cref="BrokenImageException">The picture cannot be read.</exception>
+    /// <exception cref="BrokenImageException">What the picture holds cannot be decoded: work goes on without it.</exception>
+    /// <exception cref="ImageAccessException">Its bytes could not be had: the work ends. An <see cref="IOException"/> is understood as this.</exception>
     public abstract void Read(int index, ImageShape shape, Span<byte> planar);
 
     /// <summary>Says what one picture is before it is resized, and makes sure that it is sound.</summary>
     /// <param name="index">Into <see cref="Entries"/>.</param>
     /// <remarks>May be called from many threads at once.</remarks>
-    /// <exception cref="BrokenImageException">The picture cannot be read.</exception>
+    /// <exception cref="BrokenImageException">What the picture holds cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its bytes could not be had.</exception>
     public abstract ImageFacts Examine(int index);
+
+    /// <summary>As <see cref="Read"/>, for work on many that goes on without broken ones: whatever the source throws for bytes that it cannot have ends it.</summary>
+    /// <exception cref="BrokenImageException">What the picture holds cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its bytes could not be had.</exception>
+    internal void ReadSound(int index, ImageShape shape, Span<byte> planar)
+    {
+        try { Read(index, shape, planar); }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException) { throw ImageAccessException.Of(this, index, error); }
+    }
+
+    /// <summary>As <see cref="Examine"/>, in the same way.</summary>
+    /// <inheritdoc cref="ReadSound"/>
+    internal ImageFacts ExamineSound(int index)
+    {
+        try { return Examine(index); }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException) { throw ImageAccessException.Of(this, index, error); }
+    }
 }
 
 /// <summary>One picture that a source has.</summary>

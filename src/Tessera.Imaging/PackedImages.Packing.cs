@@ -22,6 +22,7 @@ public sealed partial class PackedImages
     /// <param name="progress">Told as it goes, from several threads, one at a time.</param>
     /// <param name="cancellation">Stops packing and leaves nothing behind.</param>
     /// <exception cref="ImageSourceException">Not one training picture can be read.</exception>
+    /// <exception cref="ImageAccessException">A picture's bytes could not be had; nothing is left behind.</exception>
     /// <exception cref="PackingException">The file cannot be written.</exception>
     public static PackedImages Pack(
         ImageSource source, ImageShape shape, string file, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
@@ -45,6 +46,7 @@ public sealed partial class PackedImages
     /// <param name="cancellation">Stops packing and leaves nothing behind.</param>
     /// <exception cref="ImageSourceException">There is no such source, it holds no pictures, or not one can be read.</exception>
     /// <exception cref="PackedFormatException">The source is a packed file that cannot be used.</exception>
+    /// <exception cref="ImageAccessException">A picture's bytes could not be had; nothing is left behind.</exception>
     /// <exception cref="PackingException">The packed file cannot be written.</exception>
     public static PackedImages OpenOrPack(
         string source, ImageShape shape, string cacheFolder, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
@@ -53,8 +55,15 @@ public sealed partial class PackedImages
         if (Of(opened, shape) is { } packed)
             return packed;
         using var release = opened as IDisposable;
-        var file = CacheFile(opened, shape, cacheFolder);
-        return TryReuse(opened, shape, file) ?? Pack(opened, shape, file, progress, cancellation);
+        return OpenOrPack(opened, shape, cacheFolder, progress, cancellation);
+    }
+
+    /// <summary>The same of a source that is open and no packed file of this shape.</summary>
+    internal static PackedImages OpenOrPack(
+        ImageSource source, ImageShape shape, string cacheFolder, IProgress<PackProgress>? progress, CancellationToken cancellation)
+    {
+        var file = CacheFile(source, shape, cacheFolder);
+        return TryReuse(source, shape, file) ?? Pack(source, shape, file, progress, cancellation);
     }
 
     internal static bool HasPackedExtension(string file) => file.EndsWith(Extension, StringComparison.OrdinalIgnoreCase);
@@ -70,7 +79,7 @@ public sealed partial class PackedImages
         PackedImages images;
         try { images = Open(file); }
         catch (PackedFormatException) { return null; } // the cache is ours: what is damaged is made anew
-        if (images.Fingerprint == source.Fingerprint && images.Shape == shape && images.catalogue.DecoderRevision == ImageDecoder.Revision)
+        if (images.Fingerprint == source.Fingerprint && images.Shape == shape && ImageDecoder.Agrees(images.catalogue.DecoderRevision, images.Broken.Count > 0))
             return images;
         images.Dispose();
         return null;

@@ -15,12 +15,11 @@ public static class PixelDuplicates
     {
         ArgumentNullException.ThrowIfNull(images);
         var hashes = new UInt128[pictures.Length];
-        Parallel.For(0, pictures.Length, new ParallelOptions { CancellationToken = cancellation }, () => new byte[images.Shape.Pixels], (i, _, pixels) =>
+        ParallelWork.For(pictures.Length, () => new byte[images.Shape.Pixels], (i, pixels) =>
         {
             images.Read(pictures.Span[i], pixels);
             hashes[i] = XxHash128.HashToUInt128(pixels);
-            return pixels;
-        }, _ => { });
+        }, _ => { }, cancellation);
         var indices = pictures.ToArray();
         return Groups(hashes, i => indices[i]);
     }

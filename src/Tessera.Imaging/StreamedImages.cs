@@ -78,7 +78,7 @@ public sealed class StreamedImages : ImageSet
     /// <summary>As <see cref="Mean"/>, of the population.</summary>
     public override IReadOnlyList<double> StandardDeviation { get; }
 
-    /// <summary>Pictures that could not be read, in the source's order: those met so far. Others stand in for them.</summary>
+    /// <summary>Pictures that could not be decoded, in the source's order: those met so far. Others stand in for them.</summary>
     public override IReadOnlyList<BrokenImage> Broken
     {
         get
@@ -99,6 +99,7 @@ public sealed class StreamedImages : ImageSet
     /// <param name="progress">Told as pictures are measured, from several threads, one at a time.</param>
     /// <param name="cancellation">Stops measuring.</param>
     /// <exception cref="ImageSourceException">There is no such source, or not one picture of a side of the split can be read.</exception>
+    /// <exception cref="ImageAccessException">A picture's bytes could not be had; reading one later throws it too.</exception>
     /// <exception cref="PackedFormatException">The source is a packed file that cannot be used.</exception>
     public static ImageSet Open(
         string source, ImageShape shape, ulong seed, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
@@ -148,7 +149,7 @@ public sealed class StreamedImages : ImageSet
         }
         try
         {
-            source.Read(index, Shape, planar);
+            source.ReadSound(index, Shape, planar);
             return true;
         }
         catch (BrokenImageException error)
@@ -173,18 +174,17 @@ public sealed class StreamedImages : ImageSet
     {
         var all = new ChannelSums(Shape.Channels);
         var (done, telling) = (0, new Lock());
-        Parallel.For(0, pictures.Length, new ParallelOptions { CancellationToken = cancellation },
+        ParallelWork.For(pictures.Length,
             () => (Sums: new ChannelSums(Shape.Channels), Pixels: new byte[Shape.Pixels]),
-            (i, _, local) =>
+            (i, local) =>
             {
                 if (TryRead(pictures[i], local.Pixels)) local.Sums.Add(local.Pixels);
                 lock (telling) progress?.Report(new PackProgress(++done, pictures.Length, Broken.Count));
-                return local;
             },
             local =>
             {
                 lock (telling) all.Add(local.Sums);
-            });
+            }, cancellation);
         return all;
     }
 

@@ -36,7 +36,8 @@ internal sealed class GoldenPicture
 
     /// <summary>Reads what lies beside a model.</summary>
     /// <exception cref="OnnxModelException">Nothing does, or it cannot be read.</exception>
-    /// <exception cref="BrokenImageException">The picture cannot be read.</exception>
+    /// <exception cref="BrokenImageException">The picture cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     public static GoldenPicture Read(OnnxModel model)
     {
         var file = OnnxGolden.FileOf(model.File);
@@ -83,7 +84,8 @@ public sealed partial class ImageEmbedder
 {
     /// <summary>Checks the model and this machine with the picture that lies beside it since it was exported.</summary>
     /// <exception cref="OnnxModelException">No picture lies there, or it is that of another model.</exception>
-    /// <exception cref="BrokenImageException">The picture cannot be read.</exception>
+    /// <exception cref="BrokenImageException">The picture cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     public GoldenCheck CheckGolden()
     {
         var picture = GoldenPicture.Read(model);

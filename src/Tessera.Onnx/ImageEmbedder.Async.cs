@@ -32,7 +32,7 @@ public sealed partial class ImageEmbedder : IEmbeddingGenerator<DataContent, Emb
     /// <param name="cancellationToken">Ends the work early.</param>
     /// <returns>As many embeddings, in the same order.</returns>
     /// <exception cref="ArgumentException">Something is no picture, or other vectors are asked for.</exception>
-    /// <exception cref="BrokenImageException">One cannot be read.</exception>
+    /// <exception cref="BrokenImageException">One cannot be decoded.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<DataContent> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)

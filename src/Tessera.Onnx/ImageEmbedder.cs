@@ -53,14 +53,15 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <summary>The vector of a picture.</summary>
     /// <param name="file">A JPEG, PNG, WebP, BMP or GIF file of any size.</param>
     /// <returns>(D)</returns>
-    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     public float[] Embed(string file) => EmbedInterleaved(model.Decode(file));
 
     /// <summary>The vector of a picture.</summary>
     /// <param name="encoded">The bytes of such a file.</param>
     /// <param name="name">What to call it if it is broken.</param>
     /// <returns>(D)</returns>
-    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
     public float[] Embed(ReadOnlyMemory<byte> encoded, string name = "the picture")
     {
         var planar = new byte[Shape.Pixels];
@@ -72,7 +73,7 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <param name="encoded">The bytes of such a file, read to their end.</param>
     /// <param name="name">What to call it if it is broken.</param>
     /// <returns>(D)</returns>
-    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
     public float[] Embed(Stream encoded, string name = "the picture")
     {
         ArgumentNullException.ThrowIfNull(encoded);
@@ -85,7 +86,8 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <param name="files">Files as for <see cref="Embed(string)"/>; they become the names.</param>
     /// <param name="progress">Told the number of pictures done.</param>
     /// <param name="cancellation">Ends the work early.</param>
-    /// <exception cref="BrokenImageException">One cannot be read.</exception>
+    /// <exception cref="BrokenImageException">One cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public VectorSet Embed(IReadOnlyList<string> files, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
@@ -133,7 +135,8 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <summary>The patch tokens of a picture, for where in it something is.</summary>
     /// <param name="file">As for <see cref="Embed(string)"/>.</param>
     /// <returns>(N, width) as <see cref="Patches"/> says, in raster order</returns>
-    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     public float[] EmbedPatches(string file)
     {
         var values = new float[Patches.Count * Patches.Width];
@@ -166,7 +169,7 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <summary>Decodes a batch; of broken pictures the first in order is told, whichever comes first.</summary>
     private void Fill(byte[] pixels, int count, Decode decode, CancellationToken cancellation)
     {
-        var broken = new BrokenImageException?[count];
+        var broken = new ImagingException?[count];
         Parallel.For(0, count, new ParallelOptions { CancellationToken = cancellation }, picture =>
         {
             var planar = ArrayPool<byte>.Shared.Rent(Shape.Pixels);
@@ -175,7 +178,7 @@ public sealed partial class ImageEmbedder : IDisposable
                 decode(picture, planar);
                 PixelLayout.Interleave(planar.AsSpan(0, Shape.Pixels), Shape.Channels, pixels.AsSpan(picture * Shape.Pixels, Shape.Pixels));
             }
-            catch (BrokenImageException e)
+            catch (ImagingException e)
             {
                 broken[picture] = e;
             }

@@ -36,7 +36,8 @@ public sealed partial class ImageRestorer : IDisposable
     /// <param name="seed">Mask tokens are drawn by it.</param>
     /// <returns>(H, W, C): restored in the hidden places, the picture's own pixels in the others</returns>
     /// <exception cref="ArgumentException">A place is not in the grid or there twice, or none or all are hidden.</exception>
-    /// <exception cref="BrokenImageException">The picture cannot be read.</exception>
+    /// <exception cref="BrokenImageException">The picture cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     public byte[] Restore(string file, IReadOnlyList<int> hidden, ulong seed = 0)
     {
         ArgumentNullException.ThrowIfNull(hidden);

@@ -57,7 +57,8 @@ internal sealed class OnnxModel : IDisposable
 
     /// <summary>A picture as the graph takes it.</summary>
     /// <returns>(H, W, C)</returns>
-    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     public byte[] Decode(string picture)
     {
         var planar = new byte[Shape.Pixels];

@@ -140,6 +140,20 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void A_Mistyped_Picture_Among_Others_Is_Named_And_The_Others_Are_Done()
+    {
+        Pictures.Mixed(folder.Path);
+        var pictures = Directory.GetFiles(folder.Path).Order().Take(2).ToArray();
+
+        var outcome = CommandLine.Run("reconstruct", "--model", run.Folder, pictures[0], folder["mistyped.jpg"], pictures[1], "-o", folder["drawn.png"]);
+
+        outcome.Error.ShouldContain($"1 broken picture left out:\n  {folder["mistyped.jpg"]} is not there: put it back, ");
+        outcome.Output.ShouldBe($"2 restored: {folder["drawn.png"]}\n");
+        outcome.Code.ShouldBe(1);
+        File.Exists(folder["drawn.png"]).ShouldBeTrue();
+    }
+
+    [Fact]
     public void Shows_Where_When_Asked()
     {
         var outcome = CommandLine.Run("info", folder["nowhere"], "--verbose");

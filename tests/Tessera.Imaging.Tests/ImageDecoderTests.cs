@@ -142,7 +142,6 @@ public class ImageDecoderTests
 
         ReasonOf(folder.Write("empty.png", [])).ShouldBe("is empty");
         ReasonOf(folder.Write("text.png", "not a picture")).ShouldBe("is not a picture that can be read (JPEG, PNG, WebP, BMP or GIF)");
-        ReasonOf(folder["absent.png"]).ShouldBe("is not there");
         ReasonOf(folder.Path).ShouldBe("is a folder, not a picture");
     }
 
@@ -155,6 +154,24 @@ public class ImageDecoderTests
         System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(bomb.AsSpan(29), System.IO.Hashing.Crc32.HashToUInt32(bomb.AsSpan(12, 17)));
 
         Broken(bomb).Reason.ShouldBe("has 65535×65535 pixels, more than the 134 million that are read");
+    }
+
+    /// <remarks>Reduced by eight while it is decoded it would have 56 million, and pass; a progressive one would keep 22 GB of coefficients until then.</remarks>
+    [Fact]
+    public void Counts_A_Jpegs_Pixels_Before_It_Is_Reduced() =>
+        Broken(Encoded.WithSize(Encoded.Jpeg(64, 64, (_, _) => SKColors.Red), 60000, 60000)).Reason.ShouldBe("has 60000×60000 pixels, more than the 134 million that are read");
+
+    [Fact]
+    public void Refuses_A_Picture_That_Claims_More_Than_Its_File_Can_Hold()
+    {
+        byte[] flat = Encoded.FlatPng(4096, 2304), cut = Encoded.FlatPng(4096, 4096, rows: 10);
+        var jpeg = Encoded.WithSize(Encoded.Jpeg(64, 64, (_, _) => SKColors.Red), 4000, 3000);
+
+        Decode(flat, new ImageShape(1, 9, 16)).ShouldAllBe(value => value == 0); // the flattest there is: 9.4 million pixels, of which each byte holds 7,000
+        flat.Length.ShouldBeLessThan(1400);
+        Broken(cut).Reason.ShouldBe($"claims 4096×4096 pixels, which its {cut.Length} bytes cannot hold");
+        Broken(jpeg).Reason.ShouldBe($"claims 4000×3000 pixels, which its {jpeg.Length} bytes cannot hold");
+        DecodingMemory.OfProcess.Queued.ShouldBe(0);
     }
 
     [Fact]

@@ -121,6 +121,7 @@ internal static class DataCommand
     {
         terminal.Say($"{report.Kind}: {report.Location}");
         terminal.Say($"pictures: {report.Training} for training, {report.Test} for testing, {report.Unlabelled} without a label");
+        terminal.Say($"held out: {HeldOut(report)}");
         if (report is { SmallestClass: { } smallest, LargestClass: { } largest })
         {
             var range = $"{smallest.Training} ({smallest.Title}) to {largest.Training} ({largest.Title})";
@@ -136,6 +137,11 @@ internal static class DataCommand
         foreach (var group in report.Leaks.Concat(report.Duplicates.Except(report.Leaks)).Take(ShownDuplicates)) terminal.Say($"  {string.Join(" = ", group)}");
         if (report.Duplicates.Count > ShownDuplicates) terminal.Say("  … (all with --json)");
     }
+
+    /// <summary>What a training on this source measures on: see <see cref="DataSplit"/>.</summary>
+    private static string HeldOut(InspectionReport report) => report.Test > 0
+        ? $"the {report.Test} for testing"
+        : "about a twentieth of these, each by its name, when a model is trained (pretrain --seed draws others)";
 
     private static string Words(SizeRange range) =>
         range.Smallest == range.Largest ? $"{range.Smallest}" : $"{range.Smallest} to {range.Largest} (median {range.Median})";

@@ -88,6 +88,10 @@ internal static class PretrainCommand
         });
     }
 
+    private static string Standing(Pretraining pretraining, PretrainOptions options) => pretraining.Step < pretraining.Steps
+        ? $"going on from step {pretraining.Step}"
+        : $"the run is finished: its last epoch, {options.Training.Epochs}, is made; a larger --epochs goes on from there";
+
     private static int Finish(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string source, int epochs, string folder, string cache)
     {
         RunDirectory.RequireFree(folder);
@@ -120,7 +124,7 @@ internal static class PretrainCommand
             summary = new TrainingView(terminal).While(progress =>
             {
                 using var pretraining = new Pretraining(run, resolved, images, progress, terminal);
-                if (pretraining.Step > 0) terminal.Note($"going on from step {pretraining.Step}");
+                if (pretraining.Step > 0) terminal.Note(Standing(pretraining, resolved));
                 return pretraining.Run(signals.Token);
             });
         }

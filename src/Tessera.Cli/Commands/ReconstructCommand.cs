@@ -32,7 +32,7 @@ internal static class ReconstructCommand
             BrokenPictures.Tell(terminal, result.Broken);
             terminal.Say($"{result.Restored} restored: {Path.GetFullPath(file)}");
             terminal.Result(result);
-            return ExitCode.Done;
+            return result.Broken.Count == 0 ? ExitCode.Done : ExitCode.Failed; // each was asked for by name
         });
         return command;
     }

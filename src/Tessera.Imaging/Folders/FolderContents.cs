@@ -24,7 +24,8 @@ internal sealed class FolderContents(string kind, string root)
 
     public void AddTest(IEnumerable<FoundPicture> pictures, int label) => test.AddRange(pictures.Select(picture => (picture, label)));
 
-    public FolderSource ToSource()
+    /// <param name="files">Reads the pictures.</param>
+    public FolderSource ToSource(PictureFiles files)
     {
         var entries = new ImageEntry[training.Count + test.Count];
         var hash = new XxHash128();
@@ -38,7 +39,7 @@ internal sealed class FolderContents(string kind, string root)
             Append(hash, picture.Name);
             Append(hash, label, isTest ? 1 : 0, picture.Size, picture.Modified);
         }
-        return new FolderSource(kind, root, classNames, classTitles, entries, Convert.ToHexStringLower(hash.GetCurrentHash()));
+        return new FolderSource(kind, root, classNames, classTitles, entries, Convert.ToHexStringLower(hash.GetCurrentHash()), files);
     }
 
     private static void Append(XxHash128 hash, string text)
@@ -61,13 +62,14 @@ internal sealed class FolderContents(string kind, string root)
 
 /// <summary>Pictures that are files below one folder, whatever its layout.</summary>
 internal sealed class FolderSource(
-    string kind, string root, IReadOnlyList<string> classNames, IReadOnlyList<string> classTitles, IReadOnlyList<ImageEntry> entries, string fingerprint)
+    string kind, string root, IReadOnlyList<string> classNames, IReadOnlyList<string> classTitles, IReadOnlyList<ImageEntry> entries, string fingerprint,
+    PictureFiles files)
     : ImageSource(kind, root, classNames, classTitles, entries, fingerprint)
 {
     public override void Read(int index, ImageShape shape, Span<byte> planar) =>
-        ImageDecoder.Decode(PathOf(index), Entries[index].Name, shape, planar);
+        ImageDecoder.Decode(PathOf(index), Entries[index].Name, shape, planar, files);
 
-    public override ImageFacts Examine(int index) => ImageDecoder.Examine(PathOf(index), Entries[index].Name);
+    public override ImageFacts Examine(int index) => ImageDecoder.Examine(PathOf(index), Entries[index].Name, files);
 
     private string PathOf(int index) => Path.Join(Location, Entries[index].Name);
 }

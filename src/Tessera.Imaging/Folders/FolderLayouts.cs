@@ -14,8 +14,10 @@ internal static class FolderLayouts
 
     private static readonly string[] TestFolders = ["val", "valid", "validation", "test"];
 
+    /// <param name="folder">The folder.</param>
+    /// <param name="files">Reads the pictures.</param>
     /// <exception cref="ImageSourceException">The folder may not be read, makes no sense, or holds no pictures.</exception>
-    public static FolderSource Open(string folder)
+    public static FolderSource Open(string folder, PictureFiles files)
     {
         var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         try
@@ -24,7 +26,7 @@ internal static class FolderLayouts
             if (contents.IsEmpty)
                 throw new ImageSourceException(
                     $"{root} holds no pictures ({PictureFolder.ExtensionList}): name the folder that holds them.");
-            return contents.ToSource();
+            return contents.ToSource(files);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -8,6 +8,7 @@ namespace Tessera.Imaging.Packing;
 internal static class PackedWriter
 {
     /// <exception cref="ImageSourceException">No training picture can be read.</exception>
+    /// <exception cref="ImageAccessException">A picture's bytes could not be had.</exception>
     /// <exception cref="PackingException">The file cannot be written.</exception>
     public static void Write(ImageSource source, ImageShape shape, string file, IProgress<PackProgress>? progress, CancellationToken cancellation)
     {

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Hashing;
-using System.Runtime.ExceptionServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Tessera.Imaging.Packing;
@@ -20,16 +19,12 @@ internal static class PieceChecksums
     public static byte[] Compute(PackedHeader header, SafeFileHandle file)
     {
         var table = new byte[8 * (header.PieceCount + 1)];
-        try
+        ParallelWork.For(header.PieceCount, piece =>
         {
-            Parallel.For(0, header.PieceCount, piece =>
-            {
-                var start = (long)piece * PackedHeader.PieceSize;
-                var end = Math.Min(start + PackedHeader.PieceSize, header.ChecksumsStart);
-                BinaryPrimitives.WriteUInt64LittleEndian(table.AsSpan(8 * piece), Hash(file, start, end));
-            });
-        }
-        catch (AggregateException failures) { ExceptionDispatchInfo.Throw(failures.InnerExceptions[0]); }
+            var start = (long)piece * PackedHeader.PieceSize;
+            var end = Math.Min(start + PackedHeader.PieceSize, header.ChecksumsStart);
+            BinaryPrimitives.WriteUInt64LittleEndian(table.AsSpan(8 * piece), Hash(file, start, end));
+        }, CancellationToken.None);
         var pieces = table.AsSpan(0, 8 * header.PieceCount);
         BinaryPrimitives.WriteUInt64LittleEndian(table.AsSpan(pieces.Length), XxHash3.HashToUInt64(pieces, header.FileLength));
         return table;

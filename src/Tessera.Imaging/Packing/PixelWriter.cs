@@ -33,6 +33,7 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
     public ChannelSums Statistics { get; } = new(shape.Channels);
 
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="ImageAccessException">A picture's bytes could not be had.</exception>
     /// <exception cref="IOException">Nothing more can be written.</exception>
     public void WriteAll(CancellationToken cancellation)
     {
@@ -89,7 +90,7 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
         {
             cancellation.ThrowIfCancellationRequested();
             var picture = run.Pixels.AsSpan(run.Sound.Count * shape.Pixels, shape.Pixels);
-            try { source.Read(index, shape, picture); }
+            try { source.ReadSound(index, shape, picture); }
             catch (BrokenImageException broken)
             {
                 run.Broken.Add(broken.ToBrokenImage());

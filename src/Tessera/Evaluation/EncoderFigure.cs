@@ -19,7 +19,8 @@ public static class EncoderFigure
     /// <param name="model">The encoder, on <paramref name="device"/>.</param>
     /// <param name="pictures">Picture files.</param>
     /// <param name="device">The encoder's device.</param>
-    /// <exception cref="BrokenImageException">One cannot be read.</exception>
+    /// <exception cref="BrokenImageException">One cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     /// <exception cref="IOException">The figure cannot be written.</exception>
     public static void Save(string file, PretrainedEncoder model, IReadOnlyList<string> pictures, Device device)
     {

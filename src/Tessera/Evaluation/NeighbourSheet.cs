@@ -14,7 +14,8 @@ public static class NeighbourSheet
     /// <param name="pictures">Which of them: the rows of what was found are places in this list.</param>
     /// <param name="results">What was found for each file.</param>
     /// <param name="shape">The size that the files are shown at: that at which they were encoded.</param>
-    /// <exception cref="BrokenImageException">A file cannot be read.</exception>
+    /// <exception cref="BrokenImageException">A file cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     /// <exception cref="IOException">The sheet cannot be written.</exception>
     public static void Save(string file, ImageSet images, ReadOnlyMemory<int> pictures, IReadOnlyList<SearchResult> results, ImageShape shape)
     {

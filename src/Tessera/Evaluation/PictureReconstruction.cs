@@ -31,9 +31,9 @@ public static class PictureReconstruction
                 ImageDecoder.Decode(pictures[i], shape, pixels);
                 read.Add((Path.GetFileName(pictures[i]), i, pixels));
             }
-            catch (BrokenImageException e)
+            catch (Exception e) when (e is BrokenImageException or ImageAccessException)
             {
-                broken.Add(new BrokenImage(pictures[i], e.Reason));
+                broken.Add(new BrokenImage(pictures[i], e is ImageAccessException unread ? unread.Reason : ((BrokenImageException)e).Reason));
             }
         }
         if (read.Count == 0) throw new ImageSourceException($"Not one picture could be read: {broken[0].Name} {broken[0].Reason}.");

@@ -63,7 +63,8 @@ public sealed class PictureEncoder : IDisposable
     /// <summary>The vector of a picture.</summary>
     /// <param name="file">A JPEG, PNG, WebP, BMP or GIF file of any size.</param>
     /// <returns>(D)</returns>
-    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     public float[] Embed(string file)
     {
         var pixels = new byte[Shape.Pixels];
@@ -75,7 +76,7 @@ public sealed class PictureEncoder : IDisposable
     /// <param name="encoded">The bytes of such a file, read to their end.</param>
     /// <param name="name">What to call it if it is broken.</param>
     /// <returns>(D)</returns>
-    /// <exception cref="BrokenImageException">It cannot be read.</exception>
+    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
     public float[] Embed(Stream encoded, string name = "the picture")
     {
         ArgumentNullException.ThrowIfNull(encoded);
@@ -89,7 +90,8 @@ public sealed class PictureEncoder : IDisposable
     /// <summary>The vectors of pictures, in batches.</summary>
     /// <param name="files">Files as for <see cref="Embed(string)"/>; they become the names.</param>
     /// <param name="cancellation">Ends the work early.</param>
-    /// <exception cref="BrokenImageException">One cannot be read.</exception>
+    /// <exception cref="BrokenImageException">One cannot be decoded.</exception>
+    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public VectorSet Embed(IReadOnlyList<string> files, CancellationToken cancellation = default)
     {
@@ -100,14 +102,14 @@ public sealed class PictureEncoder : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             var (start, count) = (first, Math.Min(LargestBatch, files.Count - first));
-            var broken = new BrokenImageException?[count];
+            var broken = new ImagingException?[count];
             Parallel.For(0, count, i =>
             {
                 try
                 {
                     ImageDecoder.Decode(files[start + i], Shape, pixels.AsSpan(i * Shape.Pixels, Shape.Pixels));
                 }
-                catch (BrokenImageException e)
+                catch (ImagingException e)
                 {
                     broken[i] = e; // the first in order is told, whichever comes first
                 }

@@ -7,7 +7,7 @@ namespace Tessera.Figures;
 /// <summary>Training curves as a picture: panels one above the other, each line named at its right end.</summary>
 /// <remarks>
 /// A line of many points is noise around a course: it is drawn pale, and its moving mean over it. An axis is logarithmic where all
-/// values are positive and the largest is at least <see cref="LogarithmicFrom"/> times the smallest. The colours are those of Okabe
+/// values are positive and the largest is at least <see cref="LogarithmicFrom"/> times the smallest. Panels whose axes to the right have one unit have one scale there. The colours are those of Okabe
 /// and Ito (Color Universal Design, 2008), told apart with any colour vision; references are grey and dashed.
 /// </remarks>
 public static class CurvesFigure
@@ -54,7 +54,7 @@ public static class CurvesFigure
             {
                 canvas.Save();
                 canvas.ClipRect(SKRect.Create(0, index * PanelHeight, Width, PanelHeight)); // ScottPlot clears all it can reach
-                Draw(canvas, panels[index], index * PanelHeight, right);
+                Draw(canvas, panels[index], panels, index * PanelHeight, right);
                 canvas.Restore();
             }
         });
@@ -67,7 +67,7 @@ public static class CurvesFigure
     {
         ArgumentNullException.ThrowIfNull(panel);
         using var stream = new MemoryStream();
-        using (var canvas = SKSvgCanvas.Create(SKRect.Create(Width, PanelHeight), stream)) Draw(canvas, panel, 0, RightPadding([panel]));
+        using (var canvas = SKSvgCanvas.Create(SKRect.Create(Width, PanelHeight), stream)) Draw(canvas, panel, [panel], 0, RightPadding([panel]));
         return System.Text.Encoding.UTF8.GetString(stream.ToArray());
     }
 
@@ -75,14 +75,14 @@ public static class CurvesFigure
     private static float RightPadding(IReadOnlyList<Panel> panels)
     {
         using var text = new FigureText(LabelSize);
-        return 28 + panels.Max(panel => PanelScale.Of(panel) is { } scale ? EndLabels.Of(panel, scale).Width(text) : 0);
+        return 28 + panels.Max(panel => PanelScale.Of(panel, panels) is { } scale ? EndLabels.Of(panel, scale).Width(text) : 0);
     }
 
-    private static void Draw(SKCanvas canvas, Panel panel, float top, float right)
+    private static void Draw(SKCanvas canvas, Panel panel, IReadOnlyList<Panel> figure, float top, float right)
     {
         using var titleText = new FigureText(TitleSize);
         using var labelText = new FigureText(LabelSize);
-        var scale = PanelScale.Of(panel);
+        var scale = PanelScale.Of(panel, figure);
         if (scale is null)
         {
             labelText.DrawLeft(canvas, "no values yet", Left, top + Top + LabelSize, PaleInk);

@@ -25,13 +25,24 @@ internal sealed class PanelScale
     /// <summary>Whether all places are whole numbers, such as steps or epochs.</summary>
     public bool WholePlaces { get; }
 
+    /// <summary>The scale of one of a figure's panels.</summary>
+    /// <param name="panel">The panel.</param>
+    /// <param name="figure">
+    /// All of them. Those of one unit to the right have one scale to the right, so that what happened at one time stands at one place.
+    /// </param>
     /// <returns>Null where the panel has no finite value.</returns>
-    public static PanelScale? Of(Panel panel)
+    public static PanelScale? Of(Panel panel, IEnumerable<Panel> figure)
     {
-        var learning = panel.Curves.Where(curve => !curve.Dashed).SelectMany(Finite).ToArray();
         var all = panel.Curves.SelectMany(Finite).ToArray();
         if (all.Length == 0) return null;
-        return new PanelScale(learning.Length > 0 ? learning : all, [.. all.Select(point => point.Y)]);
+        var places = figure.Where(other => other.XLabel == panel.XLabel).SelectMany(Places);
+        return new PanelScale([.. places], [.. all.Select(point => point.Y)]);
+    }
+
+    private static Coordinates[] Places(Panel panel)
+    {
+        var learning = panel.Curves.Where(curve => !curve.Dashed).SelectMany(Finite).ToArray();
+        return learning.Length > 0 ? learning : [.. panel.Curves.SelectMany(Finite)];
     }
 
     /// <summary>A curve's finite points as they are drawn.</summary>

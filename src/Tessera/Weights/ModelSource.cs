@@ -1,3 +1,4 @@
+using Tessera.Models;
 using Tessera.Weights.Layouts;
 using static TorchSharp.torch;
 
@@ -6,6 +7,8 @@ namespace Tessera.Weights;
 /// <summary>A model's file, whoever wrote it: what it describes, and its tensors under our names.</summary>
 internal abstract class ModelSource(string file) : IDisposable
 {
+    private const int MostMadePositions = 1 << 24; // 64 MB, whatever the file holds: 296 × 296 places of 192 values
+
     /// <summary>The file.</summary>
     public string File { get; } = file;
 
@@ -64,13 +67,26 @@ internal abstract class ModelSource(string file) : IDisposable
         var tensors = TensorSource.Open(file);
         try
         {
-            return tensors.IsOwn ? new Own(tensors, ModelDescription.Parse(file, tensors.Said!)) : new Foreign(tensors, ForeignModel.Read(tensors, options));
+            ModelSource source = tensors.IsOwn ? new Own(tensors, ModelDescription.Parse(file, tensors.Said!)) : new Foreign(tensors, ForeignModel.Read(tensors, options));
+            source.RequireClaimedGrid();
+            return source;
         }
         catch
         {
             tensors.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Refuses a grid whose fixed positions, which are made and not held, would take far more memory than the model.</summary>
+    private void RequireClaimedGrid()
+    {
+        var encoder = Description.Encoder;
+        if (encoder.Positions != PositionEmbedding.SinCos) return; // learned ones are held, and counted with the parameters
+        var decoderWidth = Description.Reconstruction is { Placement: MaskPlacement.Decoder } head ? head.DecoderWidth : 0;
+        var made = (Int128)encoder.PatchCount * ((Int128)encoder.Width + decoderWidth);
+        if (made > Int128.Max(MostMadePositions, Held))
+            throw new ModelFileException($"{File} claims a grid of {encoder.GridHeight} × {encoder.GridWidth} patches, whose positions are {made:n0} values, and holds {Held:n0}: its metadata is wrong.");
     }
 
     /// <summary>Of our own names, perhaps among a checkpoint's.</summary>
@@ -110,7 +126,7 @@ internal abstract class ModelSource(string file) : IDisposable
         public override long Held => tensors.Held;
 
         public override IEnumerable<(string Name, SafetensorsType Type, long Values)> Tensors => model.Shapes
-            .Where(s => Description.Encoder.Positions == Models.PositionEmbedding.Learned || !ModelTensors.IsPositions(s.Key))
+            .Where(s => Description.Encoder.Positions == PositionEmbedding.Learned || !ModelTensors.IsPositions(s.Key))
             .Select(s => (s.Key, model.TypeOf(s.Key), s.Value.Aggregate(1L, (p, side) => p * side)));
 
         public override long[]? Shape(string name) => model.Shapes.GetValueOrDefault(name);

@@ -79,6 +79,34 @@ internal static class Encoded
         return file.ToArray();
     }
 
+    /// <summary>Black, one bit a pixel, and of its rows perhaps the first alone: no file says more pixels a byte.</summary>
+    public static byte[] FlatPng(int width, int height, int? rows = null)
+    {
+        using var file = new MemoryStream();
+        file.Write([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]);
+        var header = new byte[13];
+        BinaryPrimitives.WriteInt32BigEndian(header, width);
+        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
+        header[8] = 1;
+        WriteChunk(file, "IHDR", header);
+        using var packed = new MemoryStream();
+        using (var zlib = new ZLibStream(packed, CompressionLevel.SmallestSize)) zlib.Write(new byte[(1 + (width + 7) / 8) * (rows ?? height)]);
+        WriteChunk(file, "IDAT", packed.ToArray());
+        WriteChunk(file, "IEND", []);
+        return file.ToArray();
+    }
+
+    /// <summary>The same JPEG, whose frame header claims another size.</summary>
+    public static byte[] WithSize(byte[] jpeg, int width, int height)
+    {
+        byte[] claimed = [.. jpeg];
+        ReadOnlySpan<byte> marker = [0xFF, 0xC0];
+        var frame = claimed.AsSpan().IndexOf(marker); // baseline: the marker, a length, the precision, then height and width
+        BinaryPrimitives.WriteUInt16BigEndian(claimed.AsSpan(frame + 5), (ushort)height);
+        BinaryPrimitives.WriteUInt16BigEndian(claimed.AsSpan(frame + 7), (ushort)width);
+        return claimed;
+    }
+
     /// <summary>GIF89a: each frame is filled with one of four colours.</summary>
     public static byte[] Gif(int width, int height, SKColor[] palette, params int[] frames)
     {

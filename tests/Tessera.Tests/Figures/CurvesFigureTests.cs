@@ -49,6 +49,26 @@ public sealed class CurvesFigureTests : IDisposable
     }
 
     [Fact]
+    public void Panels_Of_One_Unit_Have_One_Scale_Across()
+    {
+        Panel[] figure =
+        [
+            new("Loss", "epoch", "error", [new Curve("loss", [.1, 4], [4, 1])]),
+            new("Held out", "epoch", "dB", [new Curve("model", [2], [14]), new Curve("baseline", [-50], [13], Dashed: true)]), // a reference widens nothing
+            new("By step", "step", "error", [new Curve("loss", [1, 900], [4, 1])]),
+            new("Nothing yet", "epoch", "%", []),
+        ];
+
+        PanelScale[] scales = [.. figure[..3].Select(panel => PanelScale.Of(panel, figure)!)];
+
+        (scales[0].Left, scales[0].Right).ShouldBe((.1 - .02 * 3.9, 4 + .02 * 3.9));
+        (scales[1].Left, scales[1].Right, scales[1].WholePlaces).ShouldBe((scales[0].Left, scales[0].Right, scales[0].WholePlaces));
+        scales[1].Top.ShouldBeInRange(14, 14.1); // upwards each has its own
+        scales[2].Right.ShouldBeGreaterThan(900);
+        PanelScale.Of(figure[3], figure).ShouldBeNull();
+    }
+
+    [Fact]
     public void Draws_The_Same_Bytes_Again()
     {
         double[] steps = [.. Enumerable.Range(0, 500)];

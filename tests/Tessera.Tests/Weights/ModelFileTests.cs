@@ -174,6 +174,20 @@ public sealed class ModelFileTests : IDisposable
             $"{file} claims a model of {TransformerCost.Parameters(huge.Encoder):n0} parameters"));
     }
 
+    /// <remarks>Sines and cosines are made, not held: nothing of the file's length bounds them, and 16.7 million places of 64 values took 4.3 GB.</remarks>
+    [Fact]
+    public void Refuses_A_Grid_Whose_Positions_Would_Take_Far_More_Than_The_Model()
+    {
+        var file = folder.File("grid.safetensors");
+        var huge = Small with { Encoder = Small.Encoder with { ImageHeight = 4096, ImageWidth = 4096, PatchSize = 2, Positions = PositionEmbedding.SinCos } };
+        ModelFile.Save(file, model, huge);
+
+        foreach (var read in new Action[] { () => ModelFile.Load(file), () => ModelFile.LoadEncoder(file), () => ModelInfo.Read(file) })
+        {
+            Should.Throw<ModelFileException>(read).Message.ShouldStartWith($"{file} claims a grid of 2048 × 2048 patches, whose positions are ");
+        }
+    }
+
     private static string Message(string path) => Should.Throw<ModelFileException>(() => ModelFile.Load(path)).Message;
 
     private static void Write(string file, IEnumerable<SafetensorsTensor> tensors) =>
