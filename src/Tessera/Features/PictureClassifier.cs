@@ -26,6 +26,9 @@ public sealed class PictureClassifier : IDisposable
     /// <summary>The classes, and when a picture looks like none of them.</summary>
     public ClassHead Classes => model.Classes;
 
+    /// <summary>The file that it was loaded from.</summary>
+    public string File => model.File;
+
     /// <summary>What the file says of its model.</summary>
     public ModelDescription Description => model.Description;
 
