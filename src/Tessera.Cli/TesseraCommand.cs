@@ -47,6 +47,7 @@ internal static class TesseraCommand
         root.Add(CommonOptions.Verbose);
         root.Add(PretrainCommand.Build(terminal));
         root.Add(FinetuneCommand.Build(terminal));
+        root.Add(ClassifyCommand.Build(terminal));
         root.Add(ReconstructCommand.Build(terminal));
         root.Add(EvaluateCommand.Build(terminal));
         root.Add(EmbedCommand.Build(terminal));
@@ -90,7 +91,9 @@ internal static class TesseraCommand
     private static string? Ours(Command command, string word) => command is not RootCommand ? null : word.ToLowerInvariant() switch
     {
         "train" or "fit" => "pretrain",
-        "predict" or "restore" or "inpaint" => "reconstruct",
+        "predict" or "infer" or "inference" => "classify, or reconstruct",
+        "label" or "recognize" or "recognise" or "name" => "classify",
+        "restore" or "inpaint" => "reconstruct",
         "val" or "validate" or "eval" or "test" => "evaluate",
         "extract" or "features" or "encode" or "vectors" => "embed",
         "find" or "query" or "retrieve" or "similar" => "search",

@@ -125,7 +125,8 @@ public sealed class EmbedTests(TrainedRun run) : IDisposable
 
     [Theory]
     [InlineData("train", "pretrain")]
-    [InlineData("predict", "reconstruct")]
+    [InlineData("predict", "classify, or reconstruct")]
+    [InlineData("label", "classify")]
     [InlineData("val", "evaluate")]
     [InlineData("features", "embed")]
     public void A_Verb_Typed_By_Habit_Is_Answered_With_Ours(string habit, string ours) =>

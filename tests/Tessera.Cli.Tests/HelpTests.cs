@@ -7,6 +7,7 @@ public sealed class HelpTests
     [Theory]
     [InlineData("")]
     [InlineData("pretrain")]
+    [InlineData("classify")]
     [InlineData("reconstruct")]
     [InlineData("evaluate reconstruction")]
     [InlineData("evaluate knn")]

@@ -1,5 +1,8 @@
 using System.Text.Json;
 using Tessera.Cli.Commands;
+using Tessera.Embeddings;
+using Tessera.Evaluation;
+using Tessera.Models;
 using Tessera.Weights;
 
 namespace Tessera.Cli.Console;
@@ -33,6 +36,12 @@ internal static class ModelView
         {
             yield return new("decoder", "none: the encoder alone");
         }
+        if (model.Classes is { } classes)
+        {
+            yield return new("classes", Classes(classes));
+            yield return new("told by", $"{(classes.Pooling == ClassPooling.Class ? "the class token" : "the mean of the patch tokens")} and a linear layer");
+            yield return new("no class", Unfamiliar(classes.Familiarity));
+        }
         yield return Parameters(info);
         if (model.Data is { } data)
         {
@@ -49,6 +58,7 @@ internal static class ModelView
         yield return new("size", Size(info));
         yield return Encoder(model);
         yield return Pictures(model);
+        if (model.Classes is { } classes) yield return new("classes", Classes(classes));
         yield return Parameters(info);
         if (model.Data is { } data) yield return new("data", FormattableString.Invariant($"{data.Source}, {data.Pictures:n0} of its pictures"));
         // Percentages, but for a run's own metrics (development/k-NN), which are there to be compared with one another.
@@ -65,6 +75,17 @@ internal static class ModelView
 
     private static Line Pictures(ModelDescription model) => new("pictures",
         $"{model.Encoder.ImageHeight}x{model.Encoder.ImageWidth}, {Count(model.Encoder.Channels, "channel")}, patches of {model.Encoder.PatchSize}: {Count(model.Encoder.PatchCount, "token")}");
+
+    private static string Classes(ClassHead classes)
+    {
+        const int Named = 6;
+        var some = string.Join(", ", classes.Titles.Take(Named).Select(title => ReportText.Title(title)));
+        return $"{classes.Titles.Count}: {some}{(classes.Titles.Count > Named ? ", ..." : "")}";
+    }
+
+    /// <summary>When a picture looks like no class.</summary>
+    private static string Unfamiliar(Familiarity? familiarity) => familiarity is null ? "not told: no thresholds were measured"
+        : FormattableString.Invariant($"below a probability of {familiarity.Confidence:f3} or a cosine of {familiarity.Similarity:f3} ({familiarity.Share:p1} of {familiarity.Pictures:n0} {(familiarity.HeldOut ? "held-out" : "training")} pictures below each)");
 
     private static Line Parameters(ModelInfo info) => new("parameters",
         FormattableString.Invariant($"{info.Parameters:n0} in {string.Join(" and ", info.Types)}, of them {info.EncoderParameters:n0} in the encoder"));

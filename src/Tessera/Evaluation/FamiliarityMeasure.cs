@@ -1,10 +1,8 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using Tessera.Embeddings;
 using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
-using Tessera.Weights;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -21,7 +19,6 @@ public static class FamiliarityMeasure
     public const double Share = 0.025;
 
     private const int PicturesOfAClass = 50; // that its mean is taken of: more move it little
-    private const int LargestBatch = 4096;   // of pictures that are classified at once, so that many classes take no more memory
 
     /// <summary>Takes the classes' means over training pictures, and the thresholds from the measured ones that are classified rightly.</summary>
     /// <param name="model">The classifier, on <paramref name="device"/>. Pictures of label i are of its class i.</param>
@@ -101,18 +98,15 @@ public static class FamiliarityMeasure
     private static Familiarity ThresholdsOf(Classifier model, Tensor means, LabelledVectors vectors, bool heldOut, Device device)
     {
         List<float> confidences = [], similarities = []; // of the rightly classified
-        for (var first = 0; first < vectors.Count; first += LargestBatch)
+        foreach (var answers in ClassAnswers.Of(model, means, vectors, device))
         {
-            using var scope = NewDisposeScope();
-            var count = Math.Min(LargestBatch, vectors.Count - first);
-            var pooled = tensor(vectors.Values.AsSpan(first * vectors.Width, count * vectors.Width).ToArray(), [count, vectors.Width], device: device);
-            var (best, answers) = model.Logits(pooled).softmax(1).max(1);
-            var similarity = Floats(Classifier.Similarity(pooled, means));
-            var (confidence, answered) = (Floats(best), MemoryMarshal.Cast<byte, long>(answers.cpu().contiguous().bytes).ToArray());
-            foreach (var row in Enumerable.Range(0, count).Where(row => answered[row] == vectors.Labels[first + row]))
+            for (var row = 0; row < answers.Count; row++)
             {
-                confidences.Add(confidence[row]);
-                similarities.Add(similarity[row]);
+                var probabilities = answers.Probabilities(row);
+                var best = TensorPrimitives.IndexOfMax(probabilities);
+                if (best != vectors.Labels[answers.First + row]) continue;
+                confidences.Add(probabilities[best]);
+                similarities.Add(answers.Similarity(row)!.Value); // there are means
             }
         }
         return confidences.Count == 0 ? new Familiarity(0, -1, Share, 0, heldOut)
@@ -122,6 +116,4 @@ public static class FamiliarityMeasure
     /// <summary>The value that the share of them fall below, rounded down to whole pictures.</summary>
     private static double Below(List<float> values, double least, double most) =>
         Math.Clamp(values.Order().ElementAt((int)(Share * values.Count)), least, most); // a cosine in fp32 may be a little above 1
-
-    private static float[] Floats(Tensor values) => MemoryMarshal.Cast<byte, float>(values.cpu().contiguous().bytes).ToArray();
 }

@@ -17,7 +17,14 @@ public static class ReportText
     public static string Title(ImageSet images, int label)
     {
         ArgumentNullException.ThrowIfNull(images);
-        return images.ClassTitles[label].Split(',')[0];
+        return Title(images.ClassTitles[label]);
+    }
+
+    /// <summary>The first of a class's titles.</summary>
+    public static string Title(string titles)
+    {
+        ArgumentNullException.ThrowIfNull(titles);
+        return titles.Split(',')[0];
     }
 
     /// <summary>One line for an evaluation.</summary>

@@ -11,14 +11,15 @@ namespace Tessera.Features;
 /// <remarks>All members may be called from several threads at once, but for <see cref="Dispose"/>.</remarks>
 public sealed class PictureEncoder : IDisposable
 {
-    private const int LargestBatch = 128;
     private readonly PretrainedEncoder model;
     private readonly Device device;
+    private readonly PictureInput input;
     private readonly Lazy<string> fingerprint;
 
     private PictureEncoder(PretrainedEncoder model, Device device, FeatureKind kind)
     {
         (this.model, this.device, Kind) = (model, device, kind);
+        input = new PictureInput(model.Encoder.Options, model.Normalization, device);
         fingerprint = new(() => FeatureSource.HashOf(model.File));
     }
 
@@ -32,7 +33,7 @@ public sealed class PictureEncoder : IDisposable
     public int Width => Kind.Width(model.Encoder.Options);
 
     /// <summary>The shape that every picture is brought to.</summary>
-    public ImageShape Shape => new(model.Encoder.Options.Channels, model.Encoder.Options.ImageHeight, model.Encoder.Options.ImageWidth);
+    public ImageShape Shape => input.Shape;
 
     /// <summary>Loads an encoder.</summary>
     /// <param name="path">A run directory, a model's .safetensors file, another project's that says all that is needed, or the name of a model that ships, such as <c>tessera-tiny</c>.</param>
@@ -65,27 +66,14 @@ public sealed class PictureEncoder : IDisposable
     /// <returns>(D)</returns>
     /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
     /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
-    public float[] Embed(string file)
-    {
-        var pixels = new byte[Shape.Pixels];
-        ImageDecoder.Decode(file, Shape, pixels);
-        return EmbedPixels(pixels);
-    }
+    public float[] Embed(string file) => EmbedPixels(input.Decode(file));
 
     /// <summary>The vector of a picture.</summary>
     /// <param name="encoded">The bytes of such a file, read to their end.</param>
     /// <param name="name">What to call it if it is broken.</param>
     /// <returns>(D)</returns>
     /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
-    public float[] Embed(Stream encoded, string name = "the picture")
-    {
-        ArgumentNullException.ThrowIfNull(encoded);
-        using var memory = new MemoryStream();
-        encoded.CopyTo(memory);
-        var pixels = new byte[Shape.Pixels];
-        ImageDecoder.Decode(memory.GetBuffer().AsSpan(0, (int)memory.Length), name, Shape, pixels);
-        return EmbedPixels(pixels);
-    }
+    public float[] Embed(Stream encoded, string name = "the picture") => EmbedPixels(input.Decode(encoded, name));
 
     /// <summary>The vectors of pictures, in batches.</summary>
     /// <param name="files">Files as for <see cref="Embed(string)"/>; they become the names.</param>
@@ -97,26 +85,7 @@ public sealed class PictureEncoder : IDisposable
     {
         ArgumentNullException.ThrowIfNull(files);
         var values = FeatureExtraction.Room(files.Count, Width);
-        var pixels = new byte[Math.Min(files.Count, LargestBatch) * Shape.Pixels];
-        for (var first = 0; first < files.Count; first += LargestBatch)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            var (start, count) = (first, Math.Min(LargestBatch, files.Count - first));
-            var broken = new ImagingException?[count];
-            Parallel.For(0, count, i =>
-            {
-                try
-                {
-                    ImageDecoder.Decode(files[start + i], Shape, pixels.AsSpan(i * Shape.Pixels, Shape.Pixels));
-                }
-                catch (ImagingException e)
-                {
-                    broken[i] = e; // the first in order is told, whichever comes first
-                }
-            });
-            if (broken.FirstOrDefault(b => b is not null) is { } picture) throw picture;
-            EmbedPixels(pixels.AsSpan(0, count * Shape.Pixels)).CopyTo(values.AsSpan(first * Width));
-        }
+        input.InBatches(files, (first, planar) => EmbedPixels(planar).CopyTo(values.AsSpan(first * Width)), broken: null, cancellation);
         var labels = new int[files.Count];
         labels.AsSpan().Fill(-1);
         return new VectorSet(new LabelledVectors(values, Width, labels), files, [], Origin("files"));
@@ -134,7 +103,7 @@ public sealed class PictureEncoder : IDisposable
         ImageSet images, ReadOnlyMemory<int> pictures, FeatureCache? cache = null, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(images);
-        if (images.Shape != Shape) throw new OptionsException([$"the pictures are {images.Shape}, and the model takes {Shape}"]);
+        input.RequireShape(images);
         var source = FeatureSource.OfModel(model, device, Kind);
         var vectors = cache?.Of(source, images, pictures, progress, cancellation) ?? source.Extract(images, pictures, progress, cancellation);
         return new VectorSet(vectors, [.. pictures.ToArray().Select(images.Name)], images.ClassNames, Origin($"{images.SourceKind}: {Path.GetFileName(images.SourceLocation)}"));
@@ -146,13 +115,9 @@ public sealed class PictureEncoder : IDisposable
     /// <exception cref="ArgumentException">They are no whole number of pictures.</exception>
     public float[] EmbedPixels(ReadOnlySpan<byte> planar)
     {
-        if (planar.Length == 0 || planar.Length % Shape.Pixels != 0)
-            throw new ArgumentException($"{planar.Length} bytes are no whole number of pictures of {Shape}, which have {Shape.Pixels} each.", nameof(planar));
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
-        var (channels, height, width) = Shape;
-        var pixels = tensor(planar.ToArray(), [planar.Length / Shape.Pixels, channels, height, width]).to(device);
-        var vectors = Kind.Of(model.Encoder, model.Normalization.Standardize(pixels)); // (N, D)
+        var vectors = Kind.Of(model.Encoder, input.Standardized(planar)); // (N, D)
         return MemoryMarshal.Cast<byte, float>(vectors.cpu().contiguous().bytes).ToArray();
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Tessera.Embeddings;
 using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Runtime;
@@ -119,20 +120,11 @@ public sealed record ReconstructionHead : ReconstructionOptions
     public required MaskOptions Mask { get; init; }
 }
 
-/// <summary>What names pictures: the classes of a linear layer on an encoder, <c>head.weight</c> and <c>head.bias</c>.</summary>
-public sealed record ClassHead
+/// <summary>What names pictures: the classes of a linear layer on an encoder, <c>head.weight</c> and <c>head.bias</c>, and of their pictures' means, <c>class_means</c>.</summary>
+public sealed record ClassHead : ClassSet
 {
     /// <summary>What stands for a picture.</summary>
     public ClassPooling Pooling { get; init; }
-
-    /// <summary>The classes' names, in the layer's order: folders' names, or WordNet ids.</summary>
-    public required IReadOnlyList<string> Names { get; init; }
-
-    /// <summary>What people call them, as many as names.</summary>
-    public required IReadOnlyList<string> Titles { get; init; }
-
-    /// <summary>When a picture looks like none of them; null where that was not measured.</summary>
-    public Familiarity? Familiarity { get; init; }
 
     /// <summary>Everything that is wrong with it; empty where a classifier can be built.</summary>
     public IEnumerable<string> Faults(VisionTransformerOptions encoder)
@@ -146,14 +138,6 @@ public sealed record ClassHead
             yield return $"the thresholds of what looks like no class are {known.Confidence} and {known.Similarity}: they must be 0 to 1 and -1 to 1";
     }
 }
-
-/// <summary>When a picture looks like no class: where its best class is less likely than one threshold, or it is less like every class's mean than the other.</summary>
-/// <param name="Confidence">The probability of the best class, 0 to 1.</param>
-/// <param name="Similarity">The cosine between what stands for the picture and the nearest of <c>class_means</c>, -1 to 1.</param>
-/// <param name="Share">The share of measured pictures that fall below each.</param>
-/// <param name="Pictures">How many were measured.</param>
-/// <param name="HeldOut">Whether they were held out of training.</param>
-public sealed record Familiarity(double Confidence, double Similarity, double Share, int Pictures, bool HeldOut);
 
 /// <summary>What a model was trained on, so that an evaluation draws the same split, and says where the pictures have changed since.</summary>
 /// <param name="Source">The pictures, in words.</param>

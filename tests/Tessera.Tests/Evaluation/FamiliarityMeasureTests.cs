@@ -1,8 +1,8 @@
+using Tessera.Embeddings;
 using Tessera.Evaluation;
 using Tessera.Models;
 using Tessera.Tests.Fixtures;
 using Tessera.Tests.Weights;
-using Tessera.Weights;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Evaluation;

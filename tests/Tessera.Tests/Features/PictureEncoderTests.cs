@@ -1,4 +1,3 @@
-using SkiaSharp;
 using Tessera.Embeddings;
 using Tessera.Features;
 using Tessera.Imaging;
@@ -150,18 +149,7 @@ public sealed class PictureEncoderTests(PackedShapes shapes) : IClassFixture<Pac
         return folder.File("model.safetensors");
     }
 
-    /// <summary>A picture of the set, as its pixels and as a PNG file of them.</summary>
-    private (string File, byte[] Planar) Picture(int index)
-    {
-        var planar = new byte[shapes.Images.Shape.Pixels];
-        shapes.Images.Read(index, planar);
-        using var bitmap = new SKBitmap(Side, Side, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        for (var i = 0; i < Side * Side; i++) bitmap.SetPixel(i % Side, i / Side, new SKColor(planar[i], planar[Side * Side + i], planar[2 * Side * Side + i]));
-        using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-        var file = folder.File($"{index}.png");
-        File.WriteAllBytes(file, png.ToArray());
-        return (file, planar);
-    }
+    private (string File, byte[] Planar) Picture(int index) => PictureFile.Of(shapes.Images, index, folder);
 
     private static void Near(float[] one, float[] other)
     {
