@@ -15,6 +15,15 @@ public sealed class OptionSetTests
         new PretrainOptionSet().Paths.Order(StringComparer.Ordinal)
             .ShouldBe(Leaves("", typeof(PretrainOptions)).Except(WithoutSwitch).Order(StringComparer.Ordinal));
 
+    /// <summary>Besides the version: what is decided by another option, and what a classifier has no use for.</summary>
+    private static readonly string[] WithoutSwitchOfClassifiers =
+        ["Version", "Job", "Data.Channels", "Data.HoldOutDevelopment", "Training.CoolDownFrom", "Training.Schedule", "Training.FeatureLimit"];
+
+    [Fact]
+    public void Every_Option_Of_Fine_Tuning_Has_A_Switch_And_No_Switch_Names_Another() =>
+        new FinetuneOptionSet().Paths.Order(StringComparer.Ordinal)
+            .ShouldBe(Leaves("", typeof(FinetuneOptions)).Except(WithoutSwitchOfClassifiers).Order(StringComparer.Ordinal));
+
     [Fact]
     public void Finds_The_Switch_Of_An_Option()
     {

@@ -25,6 +25,7 @@ internal sealed class FinetuneOptionSet : RunOptionSet<FinetuneOptions>
         classes.Add("--label-smoothing", "S", "Share of a label that is spread over all classes", nameof(ClassOptions.LabelSmoothing), c => c.LabelSmoothing, (c, v) => c with { LabelSmoothing = v });
         classes.Add("--mixup", "ALPHA", "Mix pictures by mixup; 0: do not", nameof(ClassOptions.Mixup), c => c.Mixup, (c, v) => c with { Mixup = v }, ByPictures);
         classes.Add("--cutmix", "ALPHA", "Mix pictures by CutMix; 0: do not", nameof(ClassOptions.CutMix), c => c.CutMix, (c, v) => c with { CutMix = v }, ByPictures);
+        classes.AddFlag("--random-layer", "Begin with a random layer of classes [default: with the best one on the frozen encoder]", nameof(ClassOptions.LayerFirst), (c, v) => c with { LayerFirst = !v });
         classes.AddFlag("--balance", "Let rare classes count as much as frequent ones", nameof(ClassOptions.Balance), (c, v) => c with { Balance = v });
         AddAugmentation(Of("Augmentation", o => o.Augmentation, (o, v) => o with { Augmentation = v }), (".35", ".75"));
         var training = Of("Training", o => o.Training, (o, v) => o with { Training = v });

@@ -29,6 +29,12 @@ public sealed record ClassOptions
     public int Freeze { get; init; }
 
     /// <summary>
+    /// Whether training begins with the linear layer that is best on the frozen encoder, and not with a random one, whose first gradients spoil what the
+    /// encoder knows (Kumar et al. 2022, arXiv:2202.10054). Not from scratch, where there is nothing to spoil.
+    /// </summary>
+    public bool LayerFirst { get; init; } = true;
+
+    /// <summary>
     /// Whether rare classes count as much as frequent ones: while it is trained, the logits are shifted by the logarithm of each class's share (Menon et al.
     /// 2021, arXiv:2007.07314), which asks more of the rare ones. No picture is seen more often for it.
     /// </summary>

@@ -24,6 +24,8 @@ namespace Tessera.Runs;
 /// </remarks>
 public sealed class Finetuning : IDisposable
 {
+    private const int MostBeforehand = 20_000; // pictures for the layer that is begun with: more make it hardly better
+
     private readonly RunDirectory run;
     private readonly FinetuneOptions options;
     private readonly ImageSet images;
@@ -142,14 +144,23 @@ public sealed class Finetuning : IDisposable
     {
         using var source = ModelSource.Open(model.File!, ModelFile.AsItStands);
         InitialWeights.Take(source, classifier.Encoder);
-        if (model.Description!.Classes is not { } known) return;
-        if (known.Names.SequenceEqual(images.ClassNames) && known.Pooling == options.Classes.Pooling)
+        if (model.Description!.Classes is { } known)
         {
-            foreach (var (name, value) in ModelFile.Parameters(classifier).Where(p => p.Name.StartsWith(ModelFile.HeadPrefix, StringComparison.Ordinal))) source.Read(name, value);
-            return;
+            if (known.Names.SequenceEqual(images.ClassNames) && known.Pooling == options.Classes.Pooling)
+            {
+                foreach (var (name, value) in ModelFile.Parameters(classifier).Where(p => p.Name.StartsWith(ModelFile.HeadPrefix, StringComparison.Ordinal))) source.Read(name, value);
+                return;
+            }
+            logger.LogInformation("the model knows other classes than the pictures have ({Known} there, {Wanted} here; {Names} only there): its encoder is taken, and its layer of classes made anew",
+                known.Names.Count, images.ClassNames.Count, string.Join(", ", known.Names.Except(images.ClassNames).DefaultIfEmpty("none").Take(3)));
         }
-        logger.LogInformation("the model knows other classes than the pictures have ({Known} there, {Wanted} here; {Names} only there): its encoder is taken, and its layer of classes drawn anew",
-            known.Names.Count, images.ClassNames.Count, string.Join(", ", known.Names.Except(images.ClassNames).DefaultIfEmpty("none").Take(3)));
+        if (!options.Classes.LayerFirst) return;
+        var pictures = BatchLoader.Subset(split.Train, MostBeforehand, options.Seed);
+        // What decides on the layer's decay is a fifth that it is not trained on; then it is trained on all.
+        var deciding = BatchLoader.Subset(pictures, Math.Max(1, pictures.Length / 5), options.Seed);
+        var report = FitLayer(classifier, [.. pictures.Except(deciding)], deciding, thenOnAll: true, cancellation: default);
+        logger.LogInformation("begun with a linear layer on the frozen encoder, right on {Share} of training pictures that it was not trained on",
+            string.Create(CultureInfo.InvariantCulture, $"{100 * report.Share:f1} %"));
     }
 
     /// <summary>Holds the fine-tuned model against a linear layer on the frozen encoder, and keeps what is better on pictures that neither was trained on.</summary>
@@ -174,20 +185,28 @@ public sealed class Finetuning : IDisposable
     }
 
     /// <summary>Puts a linear layer on the frozen encoder.</summary>
-    /// <returns>What it reaches on the pictures to choose by, with the decay that does best there.</returns>
     private Accuracy Fit(Classifier frozen, CancellationToken cancellation)
     {
         using (var source = ModelSource.Open(model.File!, ModelFile.AsItStands)) InitialWeights.Take(source, frozen.Encoder);
-        frozen.to(device);
-        var kind = new FeatureKind(options.Classes.Pooling == ClassPooling.Class ? Pooling.Class : Pooling.Mean);
-        var (train, choice) = (Vectors(split.Train), Vectors(split.Choice));
-        var report = LinearProbe.Run(train, choice, test: null, frozen.Classes, device, cancellation: cancellation);
-        var (weight, bias) = LinearProbe.Layer(train, frozen.Classes, report.Development.Decay, device, cancellation);
-        frozen.FillHead(weight, bias);
-        return report.Development.Top1;
+        return FitLayer(frozen, split.Train, split.Choice, thenOnAll: false, cancellation);
+    }
 
-        LabelledVectors Vectors(int[] pictures) =>
-            FeatureExtraction.OfEncoder(frozen.Encoder, model.Description!.Normalization, images, pictures, device, kind, cancellation: cancellation);
+    /// <summary>Trains a classifier's linear layer to its optimum, its encoder as it is.</summary>
+    /// <returns>What it reaches on the deciding pictures, with the decay that does best there.</returns>
+    private Accuracy FitLayer(Classifier classifier, int[] train, int[] deciding, bool thenOnAll, CancellationToken cancellation)
+    {
+        classifier.to(device);
+        var kind = new FeatureKind(options.Classes.Pooling == ClassPooling.Class ? Pooling.Class : Pooling.Mean);
+        var vectors = FeatureExtraction.OfEncoder(
+            classifier.Encoder, model.Description!.Normalization, images, train.Concat(deciding).ToArray(), device, kind, cancellation: cancellation);
+        var (known, asked) = (Labelled(i => i < train.Length), Labelled(i => i >= train.Length));
+        var report = LinearProbe.Run(known, asked, test: null, classifier.Classes, device, cancellation: cancellation).Development;
+        var (weight, bias) = LinearProbe.Layer(thenOnAll ? vectors : known, classifier.Classes, report.Decay, device, cancellation);
+        classifier.FillHead(weight, bias);
+        return report.Top1;
+
+        // The vectors stay where they are: the others lose their labels.
+        LabelledVectors Labelled(Func<int, bool> isTaken) => new(vectors.Values, vectors.Width, [.. vectors.Labels.Select((label, i) => isTaken(i) ? label : -1)]);
     }
 
     /// <summary>The figures of what is kept, into the run's directory; null where there is nothing to measure on.</summary>

@@ -61,6 +61,8 @@ internal sealed class TesseraProcess : IDisposable
 
     private static string Program(string folder) => Path.Join(folder, "Tessera.Cli.dll");
 
+    public bool HasExited => process.HasExited;
+
     public void Kill() => process.Kill();
 
     public void Signal(int signal) => kill(process.Id, signal).ShouldBe(0);
