@@ -44,4 +44,10 @@ public enum RandomPurpose : uint
 
     /// <summary>Which branches of a model's blocks a picture skips.</summary>
     DropPath = 14,
+
+    /// <summary>Which change of a policy a picture's view gets.</summary>
+    Policy = 15,
+
+    /// <summary>What is erased from a picture's view.</summary>
+    Erasing = 16,
 }

@@ -27,6 +27,10 @@ internal abstract class RunOptionSet<T>(T defaults) : OptionSet<T>(defaults) whe
             a => a.SmallestCrop, (a, v) => a with { SmallestCrop = v }, standards.Crop);
         augmentation.Add("--colour", "STRENGTH", "How strongly colours vary, with one picture in five made grey; 0: not at all, below 2.5", nameof(AugmentationOptions.Colour),
             a => a.Colour, (a, v) => a with { Colour = v }, standards.Colour);
+        augmentation.AddWord("--policy", "What else is done to each picture; three-augment: it is made grey, solarized or blurred, in the place of the one in five that is grey",
+            nameof(AugmentationOptions.Policy), a => a.Policy, (a, v) => a with { Policy = v });
+        augmentation.Add("--erasing", "P", "How often a rectangle of a picture becomes the mean colour", nameof(AugmentationOptions.Erasing),
+            a => a.Erasing, (a, v) => a with { Erasing = v });
         augmentation.AddFlag("--no-flip", "Do not mirror pictures", nameof(AugmentationOptions.Flip), (a, v) => a with { Flip = !v });
     }
 

@@ -1,10 +1,11 @@
 using Tessera.Imaging;
+using Tessera.Models;
 using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Data;
 
-/// <summary>Random resized crop, flip and colours of whole batches, as three matrix products.</summary>
+/// <summary>Random resized crop, flip and colours of whole batches, as three matrix products; and a policy and what is erased.</summary>
 /// <remarks>
 /// Crops are drawn as in Inception (Szegedy et al. 2015, arXiv:1409.4842): area in [smallest, largest], aspect in [3/4, 4/3] times the
 /// picture's own, so that no picture is stretched by more. Resizing is linear and separable, so a crop is one small matrix a picture and direction; it widens its window when it shrinks, against
@@ -20,6 +21,8 @@ public sealed class Augmentation
     private readonly double smallest, largest;
     private readonly bool flips;
     private readonly ColourJitter? colours;
+    private readonly ThreeAugment? policy;
+    private readonly RandomErasing? erasing;
     private readonly ulong seed;
 
     /// <summary>Crops that are brought to the pictures' size.</summary>
@@ -37,7 +40,9 @@ public sealed class Augmentation
         ((height, width), (cutHeight, cutWidth)) = (picture, cut);
         (this.smallest, this.largest, this.seed) = (smallest, largest, seed);
         flips = options.Flip;
-        colours = options.Strength > 0 ? new ColourJitter(options.Strength, channels, seed) : null;
+        policy = options.Policy == AugmentationPolicy.ThreeAugment ? new ThreeAugment(cutHeight, cutWidth, seed) : null;
+        colours = options.Strength > 0 || policy is not null ? new ColourJitter(options.Strength, channels, seed, policy) : null;
+        erasing = options.Erasing > 0 ? new RandomErasing(options.Erasing, cutHeight, cutWidth, seed) : null;
     }
 
     /// <summary>Local crops: a small part of each picture, at less than its size (Caron et al. 2020, arXiv:2006.09882, section 3.3).</summary>
@@ -77,19 +82,38 @@ public sealed class Augmentation
     /// <returns>(B, C, C + 1), float32, on the CPU; null where colours stay</returns>
     public Tensor? DrawColours(ReadOnlySpan<int> pictures, int epoch, int view = 0) => colours?.Draw(pictures, epoch, view);
 
-    /// <summary>Cuts the crops out, brings them to their size, and changes their colours.</summary>
+    /// <summary>Draws which change of the policy each picture gets, but for grey, which is among the colours.</summary>
+    /// <returns>(B, 2), float32, on the CPU: a blur's deviation in pixels, and from which value on pixels are mirrored; null where there is no policy</returns>
+    public Tensor? DrawPolicy(ReadOnlySpan<int> pictures, int epoch, int view = 0) => policy?.Draw(pictures, epoch, view);
+
+    /// <summary>Draws what is erased of each picture.</summary>
+    /// <returns>(B, 4), float32, on the CPU: top, left, height and width of a rectangle, of no area where nothing is; null where nothing ever is</returns>
+    public Tensor? DrawErased(ReadOnlySpan<int> pictures, int epoch, int view = 0) => erasing?.Draw(pictures, epoch, view);
+
+    /// <summary>All draws of one view of a batch, with a mask that was drawn elsewhere.</summary>
+    internal ViewDraw DrawView(ReadOnlySpan<int> pictures, int epoch, int view, PatchMask? mask) => new(
+        Draw(pictures, epoch, view), DrawColours(pictures, epoch, view), mask, DrawPolicy(pictures, epoch, view), DrawErased(pictures, epoch, view));
+
+    /// <summary>Cuts the crops out, brings them to their size, changes them by the policy, and then their colours. Nothing is erased yet.</summary>
     /// <param name="images">(B, C, H, W), uint8</param>
     /// <param name="crops">(B, 5), float32</param>
     /// <param name="colours">(B, C, C + 1), float32; null: they stay.</param>
+    /// <param name="policy">(B, 2), float32; null: none.</param>
     /// <returns>(B, C, h, w), float32, 0 to 255</returns>
-    public Tensor Apply(Tensor images, Tensor crops, Tensor? colours = null)
+    public Tensor Apply(Tensor images, Tensor crops, Tensor? colours = null, Tensor? policy = null)
     {
         using var scope = NewDisposeScope();
         var (batch, channels) = (images.shape[0], images.shape[1]);
         var vertical = ResizeMatrix(crops.select(1, 0), crops.select(1, 2), height, cutHeight, flip: null);                   // (B, h, H)
         var horizontal = ResizeMatrix(crops.select(1, 1), crops.select(1, 3), width, cutWidth, flip: crops.select(1, 4));     // (B, w, W)
+        if (policy is not null)
+        {
+            vertical = ThreeAugment.BlurMatrix(policy, cutHeight).bmm(vertical);
+            horizontal = ThreeAugment.BlurMatrix(policy, cutWidth).bmm(horizontal);
+        }
         var rows = images.to(ScalarType.Float32).view(batch, channels * height, width).bmm(horizontal.transpose(1, 2)); // (B, C·H, w)
         var cut = vertical.unsqueeze(1).matmul(rows.view(batch, channels, height, cutWidth));                           // (B, C, h, w)
+        if (policy is not null) cut = ThreeAugment.Solarize(cut, policy);
         return (colours is null ? cut : ColourJitter.Apply(cut, colours)).MoveToOuterDisposeScope();
     }
 
@@ -139,6 +163,12 @@ public sealed record AugmentationOptions
     /// </summary>
     public double? Colour { get; init; }
 
+    /// <summary>What else is done to each picture.</summary>
+    public AugmentationPolicy Policy { get; init; } = AugmentationPolicy.None;
+
+    /// <summary>How often a rectangle of a picture, .02 to .33 of it, becomes the mean colour (Zhong et al. 2017, arXiv:1708.04896).</summary>
+    public double Erasing { get; init; }
+
     internal double Smallest => SmallestCrop ?? 0.2;
 
     internal double Strength => Colour ?? 0;
@@ -150,6 +180,21 @@ public sealed record AugmentationOptions
     public IEnumerable<string> Faults()
     {
         if (!(Strength >= 0 && Strength < ColourJitter.Strongest)) yield return $"the colour strength is {Colour}: it must be at least 0 and below {ColourJitter.Strongest}";
+        if (!Enum.IsDefined(Policy)) yield return $"there is no augmentation policy {Policy}";
+        if (Erasing is not (>= 0 and <= 1)) yield return $"the probability of erasing is {Erasing}: it must be from 0 to 1";
         if (Smallest is not (> 0 and <= 1)) yield return $"the smallest crop is {SmallestCrop}: it must be above 0 and at most 1";
     }
+}
+
+/// <summary>Changes of which each picture gets one.</summary>
+public enum AugmentationPolicy
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>
+    /// Grey, solarized or blurred, with even chances, before colours vary (Touvron et al. 2022, DeiT III, arXiv:2204.07118). One picture in five is then no longer grey besides.
+    /// A colour strength of .75 varies brightness, contrast and saturation as theirs, by 30 %.
+    /// </summary>
+    ThreeAugment,
 }

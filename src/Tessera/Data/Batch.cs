@@ -39,12 +39,7 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
     public void Dispose()
     {
         Images?.Dispose();
-        foreach (var view in Views)
-        {
-            view.Crops?.Dispose();
-            view.Colours?.Dispose();
-            view.Mask?.Dispose();
-        }
+        foreach (var view in Views) view.Dispose();
         Labels?.Dispose();
         Pictures.Dispose();
         Mix?.Dispose();
@@ -54,8 +49,7 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
     private Batch Each(Func<Tensor, Tensor> change)
     {
         Tensor? Of(Tensor? value) => value is null ? null : change(value);
-        return new Batch(Of(Images), [.. Views.Select(v => new ViewDraw(Of(v.Crops), Of(v.Colours), v.Mask?.Each(change)))], Of(Labels), change(Pictures),
-            Mix?.Each(change, Mix.Next.Each(change)), Of(Paths));
+        return new Batch(Of(Images), [.. Views.Select(v => v.Each(change))], Of(Labels), change(Pictures), Mix?.Each(change, Mix.Next.Each(change)), Of(Paths));
     }
 }
 
@@ -63,4 +57,23 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
 /// <param name="Crops">(B, 5) float32, or null where pictures are taken whole</param>
 /// <param name="Colours">(B, C, C + 1) float32, or null where colours stay</param>
 /// <param name="Mask">Which patches are hidden; null: none.</param>
-public sealed record ViewDraw(Tensor? Crops, Tensor? Colours, PatchMask? Mask);
+/// <param name="Policy">(B, 2) float32: a blur and a solarization, see <see cref="Augmentation.DrawPolicy"/>; null: neither.</param>
+/// <param name="Erased">(B, 4) float32: the rectangle that is erased, see <see cref="Augmentation.DrawErased"/>; null: none.</param>
+public sealed record ViewDraw(Tensor? Crops, Tensor? Colours, PatchMask? Mask, Tensor? Policy = null, Tensor? Erased = null) : IDisposable
+{
+    /// <summary>Frees the tensors.</summary>
+    public void Dispose()
+    {
+        Crops?.Dispose();
+        Colours?.Dispose();
+        Mask?.Dispose();
+        Policy?.Dispose();
+        Erased?.Dispose();
+    }
+
+    internal ViewDraw Each(Func<Tensor, Tensor> change)
+    {
+        Tensor? Of(Tensor? value) => value is null ? null : change(value);
+        return new ViewDraw(Of(Crops), Of(Colours), Mask?.Each(change), Of(Policy), Of(Erased));
+    }
+}

@@ -111,8 +111,11 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
     /// <summary>A batch with everything random, and with room for its pixels.</summary>
     private Batch Draw(int[] pictures, int epoch)
     {
-        var views = plan.Views.Select((view, v) => new ViewDraw(
-            view.Augmentation?.Draw(pictures, epoch, v), view.Augmentation?.DrawColours(pictures, epoch, v), view.Masks?.Draw(pictures, epoch, v)));
+        var views = plan.Views.Select((view, v) =>
+        {
+            var mask = view.Masks?.Draw(pictures, epoch, v);
+            return view.Augmentation?.DrawView(pictures, epoch, v, mask) ?? new ViewDraw(null, null, mask);
+        });
         var labels = plan.Labels || plan.Mix is not null ? tensor(Array.ConvertAll(pictures, p => (long)images.Labels[p])) : null;
         var indices = tensor(Array.ConvertAll(pictures, p => (long)p));
         var (channels, height, width) = images.Shape;

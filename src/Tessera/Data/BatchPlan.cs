@@ -46,7 +46,7 @@ public sealed record PreparedMix(Tensor Labels, Tensor Share);
 /// <param name="Mask">Which patches are hidden; null: none.</param>
 public sealed record View(Tensor Pixels, PatchMask? Mask);
 
-/// <summary>Makes the views of batches on a device: crops, flips, colours, standardising, mixing.</summary>
+/// <summary>Makes the views of batches on a device: crops, flips, colours, standardising, erasing, mixing.</summary>
 /// <param name="plan">The views.</param>
 /// <param name="normalization">How pixels are standardised.</param>
 /// <param name="device">Where.</param>
@@ -66,8 +66,13 @@ internal sealed class BatchPreparation(BatchPlan plan, PixelNormalization normal
     private View[] Views(Batch batch)
     {
         var whole = (resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true)).to(ScalarType.Float32); // once for all views
-        return [.. plan.Views.Zip(batch.Views, (view, draw) => new View(
-            normalization.Standardize(view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours)) ?? whole), draw.Mask?.To(device)))];
+        return [.. plan.Views.Zip(batch.Views, (view, draw) =>
+        {
+            var changed = view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours), Here(draw.Policy)) ?? whole;
+            var pixels = normalization.Standardize(changed);
+            if (draw.Erased is not null) RandomErasing.Erase(pixels, Here(draw.Erased)); // its memory is this view's own
+            return new View(pixels, draw.Mask?.To(device));
+        })];
     }
 
     [return: NotNullIfNotNull(nameof(drawn))]

@@ -14,7 +14,8 @@ namespace Tessera.Data;
 /// <param name="strength">1: brightness, contrast and saturation 0.6 to 1.4, gains 0.85 to 1.15. At most <see cref="Strongest"/>.</param>
 /// <param name="channels">3, or 1, which has brightness and contrast alone.</param>
 /// <param name="seed">The run's.</param>
-internal sealed class ColourJitter(double strength, int channels, ulong seed)
+/// <param name="policy">Says which pictures are grey; null: one in five is.</param>
+internal sealed class ColourJitter(double strength, int channels, ulong seed, ThreeAugment? policy = null)
 {
     /// <summary>The strength at which a factor could reach zero.</summary>
     public const double Strongest = 2.5;
@@ -30,7 +31,7 @@ internal sealed class ColourJitter(double strength, int channels, ulong seed)
         for (var i = 0; i < pictures.Length; i++)
         {
             var random = new CounterRandom(seed, RandomPurpose.Colour, (uint)epoch, (uint)pictures[i], view);
-            Draw(ref random, values.AsSpan(i * channels * (channels + 1), channels * (channels + 1)));
+            Draw(ref random, policy?.IsGrey(pictures[i], epoch, view), values.AsSpan(i * channels * (channels + 1), channels * (channels + 1)));
         }
         return tensor(values, [pictures.Length, channels, channels + 1]);
     }
@@ -50,10 +51,11 @@ internal sealed class ColourJitter(double strength, int channels, ulong seed)
         return draws.narrow(2, 0, channels).bmm(colours).PlusInPlace(shift).BetweenInPlace(0, 255).view(pixels.shape).MoveToOuterDisposeScope();
     }
 
-    private void Draw(ref CounterRandom random, Span<float> values)
+    private void Draw(ref CounterRandom random, bool? shallBeGrey, Span<float> values)
     {
         var applies = random.NextDouble() < Share;
-        var isGrey = random.NextDouble() < GreyShare && channels == 3;
+        var oneInFive = random.NextDouble() < GreyShare;
+        var isGrey = (shallBeGrey ?? oneInFive) && channels == 3;
         var reach = applies ? strength * Reach : 0;
         var (brightness, contrast, saturation) = (Factor(ref random, reach), Factor(ref random, reach), Factor(ref random, reach));
         Span<double> gains = [1, 1, 1];

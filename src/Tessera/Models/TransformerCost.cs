@@ -57,8 +57,22 @@ public static class TransformerCost
     /// <summary>What embedding a whole picture costs: the encoder's forward pass over every patch, FLOP a picture.</summary>
     public static long FlopOfEmbedding(VisionTransformerOptions options)
     {
+        var flop = FlopOfClassifying(options, classes: 1);
+        return flop.PatchProjection + flop.Encoder;
+    }
+
+    /// <summary>What it costs to tell a whole picture's class.</summary>
+    /// <param name="options">The encoder's architecture.</param>
+    /// <param name="classes">K, at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no class.</exception>
+    public static ClassifyingFlop FlopOfClassifying(VisionTransformerOptions options, int classes)
+    {
         ArgumentNullException.ThrowIfNull(options);
-        return Linear(options.PatchCount, options.PatchValues, options.Width) + options.Depth * BlockCost.OfEncoder(options).Flop(Tokens(options));
+        ArgumentOutOfRangeException.ThrowIfLessThan(classes, 1);
+        return new ClassifyingFlop(
+            PatchProjection: Linear(options.PatchCount, options.PatchValues, options.Width),
+            Encoder: options.Depth * BlockCost.OfEncoder(options).Flop(Tokens(options)),
+            Head: Linear(1, options.Width, classes));
     }
 
     /// <summary>The matrix products that make up most of a model's work: of its blocks, queries, keys and values in one, and the MLP's two.</summary>
@@ -93,8 +107,13 @@ public static class TransformerCost
             + (views.Restores ? options.DecoderDepth * BlockCost.OfDecoder(options).ValuesKept(all) : 0));
     }
 
-    /// <summary>placeholder</summary>
-    public static long BytesKept(VisionTransformerOptions options) => sizeof(float) * options.Depth * BlockCost.OfEncoder(options).ValuesKept(Tokens(options));
+    /// <summary>About how many bytes the forward pass of an encoder over a whole picture, in fp32, leaves for the backward one; a classifier's head leaves next to nothing.</summary>
+    /// <param name="options">The architecture.</param>
+    public static long BytesKept(VisionTransformerOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return sizeof(float) * options.Depth * BlockCost.OfEncoder(options).ValuesKept(Tokens(options));
+    }
 
     /// <summary>Learned values of an encoder.</summary>
     /// <returns>128 bits, since options that were read from a file may claim more than there is memory in the world.</returns>
@@ -169,6 +188,19 @@ public sealed record PretrainingFlop(long PatchProjection, long Encoder, long To
     public long Forward => PatchProjection + Encoder + ToDecoder + Decoder + Prediction + Projector;
 
     /// <summary>Forward and backward, FLOP a picture: three times <see cref="Forward"/>.</summary>
+    public long Training => 3 * Forward;
+}
+
+/// <summary>The floating-point operations that it costs to tell one picture's class. What is counted, <see cref="TransformerCost"/> says.</summary>
+/// <param name="PatchProjection">Projecting patches, forward, FLOP a picture.</param>
+/// <param name="Encoder">The encoder's blocks, forward, FLOP a picture.</param>
+/// <param name="Head">The linear layer, forward, FLOP a picture.</param>
+public sealed record ClassifyingFlop(long PatchProjection, long Encoder, long Head)
+{
+    /// <summary>The whole forward pass, FLOP a picture.</summary>
+    public long Forward => PatchProjection + Encoder + Head;
+
+    /// <summary>Forward and backward where all is trained, FLOP a picture: three times <see cref="Forward"/>.</summary>
     public long Training => 3 * Forward;
 }
 

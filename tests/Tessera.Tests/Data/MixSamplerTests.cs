@@ -229,7 +229,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
 
     private static BatchPlan Plan()
     {
-        var augmentation = new Augmentation(new() { Colour = 1 }, 32, 32, Seed);
+        var augmentation = new Augmentation(new() { Colour = 1, Policy = AugmentationPolicy.ThreeAugment, Erasing = 0.7 }, 32, 32, Seed);
         return new([new ViewPlan(augmentation, null), new ViewPlan(null, null)], Labels: true, new MixSampler(0.8, 1, Seed), new DropPathSampler(0.5, 3, Seed));
     }
 

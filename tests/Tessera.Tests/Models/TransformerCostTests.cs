@@ -124,6 +124,25 @@ public sealed class TransformerCostTests
         flop.Training.ShouldBe(6 * (linear + attention));
     }
 
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 3)]
+    public void Counts_Every_Weight_Of_A_Classifier_Once_For_Each_Token_It_Meets(bool classToken, int registers)
+    {
+        var options = Tiny.Encoder with { Depth = 2, ClassToken = classToken, RegisterTokens = registers };
+        using var classifier = new Classifier(options, ClassPooling.Mean, classes: 7);
+        long patches = 64, tokens = patches + registers + (classToken ? 1 : 0);
+
+        var linear = classifier.named_parameters()
+            .Where(p => p.parameter.dim() > 1 && p.name.EndsWith("weight", StringComparison.Ordinal))
+            .Sum(p => p.parameter.numel() * (p.name.StartsWith("encoder.patch_embed", StringComparison.Ordinal) ? patches : p.name == "head.weight" ? 1 : tokens));
+        var flop = TransformerCost.FlopOfClassifying(options, classes: 7);
+        flop.Forward.ShouldBe(2 * (linear + 2 * options.Depth * tokens * tokens * options.Width));
+        flop.Training.ShouldBe(3 * flop.Forward);
+        (flop.Forward - flop.Head).ShouldBe(TransformerCost.FlopOfEmbedding(options));
+        Should.Throw<ArgumentOutOfRangeException>(() => TransformerCost.FlopOfClassifying(options, classes: 0));
+    }
+
     [Fact]
     public void Counts_The_Prediction_Of_Every_Patch_Where_The_Loss_Looks_At_All()
     {
