@@ -90,7 +90,7 @@ internal static class FinetuneCommand
             $"{images.SourceKind}: {split.Train.Length} labelled pictures of {images.ClassNames.Count} classes to train on, {split.Choice.Length} to choose by, {split.Test.Length} to measure on ({images.SourceLocation})"));
         foreach (var remark in split.Remarks(images, options.Classes.Balance)) terminal.Note(remark);
         terminal.Note(string.Create(CultureInfo.InvariantCulture,
-            $"recipe: {training.Epochs} epochs of {split.Train.Length / training.EffectiveBatch} steps of {training.EffectiveBatch} pictures, rate {training.PeakLearningRate:g3}, layer decay {options.Classes.LayerDecay}, drop path {options.Classes.DropPath}, mixup {options.Classes.Mixup}, CutMix {options.Classes.CutMix} (each can be set: see --help)"));
+            $"recipe: {training.Epochs} epochs of {split.Train.Length / training.EffectiveBatch} steps of {training.EffectiveBatch} pictures, rate {training.PeakLearningRate:g3}, layer decay {options.Classes.LayerDecay}, drop path {options.Classes.DropPath}, mixup {options.Classes.Mixup}, CutMix {options.Classes.CutMix}, erasing {options.Augmentation.Erasing} (each can be set: see --help)"));
         terminal.Note($"run directory: {run.Folder}");
         FinetuneSummary summary;
         try
