@@ -1,6 +1,11 @@
+using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Models;
+using Tessera.Objectives;
+using Tessera.Runs;
 using Tessera.Runtime;
+using Tessera.Training;
+using Tessera.Weights;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
@@ -13,7 +18,8 @@ namespace Tessera.Benchmarking;
 /// <param name="progress">Told as each round begins, on the calling thread.</param>
 public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgress>? progress = null)
 {
-    private const BenchmarkParts NeedTraining = BenchmarkParts.Step | BenchmarkParts.Loader | BenchmarkParts.Embed;
+    private const BenchmarkParts NeedTraining = BenchmarkParts.Step | BenchmarkParts.Loader | BenchmarkParts.Embed | BenchmarkParts.Finetune;
+    private const int ManyPictures = 100_000; // for which the recipe has all that it has
 
     /// <summary>Measures. The order matters: what a user waits for comes first and cold, memory before anything large is allocated.</summary>
     /// <param name="cancellation">Ends the benchmark after the step under way; nothing is left behind.</param>
@@ -37,32 +43,53 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
 
         using var folder = new TemporaryFolder();
         using var images = options.Pretraining.Data.Open(options.Pretraining.Seed, options.CacheFolder ?? folder.Path, progress: null, cancellation);
+        if (options.Parts == BenchmarkParts.Finetune && images.ClassNames.Count < 2)
+            throw new OptionsException(["the pictures have no two classes: there is no classifier to make of them"]);
         var pictures = ColdStart.Age();
-        using var training = new StepUnderTest(options.Pretraining, images);
+        var training = options.Pretraining.Training.Resolved();
+        var data = Pretraining.DataOf(options.Pretraining, images, Pretraining.CheckedSplit(options.Pretraining, images));
+        using var objective = Pretraining.ObjectiveOf(options.Pretraining, data);
+        using var step = new StepUnderTest(objective.Objective, data, training, objective.Flop.Training);
         var model = ColdStart.Age();
-        var (firstStep, loss, memory) = ColdStart.Run(training, clock);
-        var peaks = Peaks(clock, device, TransformerCost.MatrixProducts(training.Model.Options, training.Masks.VisibleCount, options.Pretraining.Training.BatchSize));
+        var (firstStep, loss, memory) = ColdStart.Run(step, clock);
+        var peaks = Peaks(clock, device, TransformerCost.MatrixProducts(objective.Model.Options, objective.Masks.VisibleCount, training.BatchSize));
         if (Wants(BenchmarkParts.Machine)) report = report with { Machine = Machine(peaks, clock, device) };
-        report = Training(report, images, training, peaks, clock, device, loss, folder);
+        report = Steps(report, images, step, peaks, clock, loss, folder);
+        if (Wants(BenchmarkParts.Embed))
+            report = report with { Embedding = new EmbeddingBenchmark(images, objective.Model.Encoder, data.Normalization, step.ProductType, clock, device, options).Run(peaks, Begins) };
+        if (Wants(BenchmarkParts.Finetune) && images.ClassNames.Count > 1)
+            report = report with { Finetuning = Finetune(data, training, objective.Model.Options.Encoder, peaks, clock) };
         return Wants(BenchmarkParts.Step)
             ? report with { StartUp = new StartUpReport(pictures, model, firstStep, Packed: images is PackedImages { WasReused: false }), Memory = memory }
             : report;
     }
 
-    private BenchmarkReport Training(
-        BenchmarkReport report, ImageSet images, StepUnderTest training, PeakRounds peaks, RoundClock clock, Device device,
-        double firstLoss, TemporaryFolder folder)
+    private BenchmarkReport Steps(
+        BenchmarkReport report, ImageSet images, StepUnderTest training, PeakRounds peaks, RoundClock clock, double firstLoss, TemporaryFolder folder)
     {
-        if ((options.Parts & (BenchmarkParts.Step | BenchmarkParts.Loader)) != 0)
-        {
-            using var step = new StepBenchmark(training, clock, options);
-            if (Wants(BenchmarkParts.Step)) report = report with { Step = step.Run(peaks, firstLoss, Begins) };
-            if (Wants(BenchmarkParts.Loader))
-                report = report with { Loader = new LoaderBenchmark(images, training, clock, options, folder).Run(step.EndToEnd(Begins), Begins) };
-        }
-        return Wants(BenchmarkParts.Embed)
-            ? report with { Embedding = new EmbeddingBenchmark(images, training, clock, device, options).Run(peaks, Begins) }
+        if ((options.Parts & (BenchmarkParts.Step | BenchmarkParts.Loader)) == 0) return report;
+        using var step = new StepBenchmark(training, clock, options, "training step");
+        if (Wants(BenchmarkParts.Step)) report = report with { Step = step.Run(peaks, firstLoss, Begins) };
+        return Wants(BenchmarkParts.Loader)
+            ? report with { Loader = new LoaderBenchmark(images, training, clock, options, folder).Run(step.EndToEnd(Begins), Begins) }
             : report;
+    }
+
+    /// <summary>The whole recipe, with mixing and drop path, whatever the number of pictures.</summary>
+    private StepReport Finetune(TrainingData data, TrainingOptions training, VisionTransformerOptions shape, PeakRounds peaks, RoundClock clock)
+    {
+        var (images, seed) = (data.Images, options.Pretraining.Seed);
+        var classes = images.ClassNames.Count;
+        var recipe = FinetuneRecipe.For(new FinetuneOptions(), ManyPictures, classes);
+        var labelled = data with { Train = [.. data.Train.Where(p => images.Labels[p] >= 0)] };
+        var crops = new Augmentation(recipe.Augmentation, shape.ImageHeight, shape.ImageWidth, seed, shape.Channels);
+        using var objective = new ClassObjective(
+            new Classifier(shape, recipe.Classes.Pooling, classes, seed), recipe.Classes, [.. Enumerable.Repeat(1.0 / classes, classes)], crops,
+            new ModelDescription { Encoder = shape, Normalization = data.Normalization }, seed);
+        using var step = new StepUnderTest(objective, labelled, training, TransformerCost.FlopOfClassifying(shape, classes).Training);
+        var loss = ColdStart.Run(step, clock).Loss;
+        using var benchmark = new StepBenchmark(step, clock, options, "fine-tuning step");
+        return benchmark.Run(peaks, loss, Begins);
     }
 
     private MachineReport Machine(PeakRounds peaks, RoundClock clock, Device device) => new(

@@ -84,6 +84,9 @@ public enum BenchmarkParts
     /// <summary>Embedding whole pictures.</summary>
     Embed = 8,
 
+    /// <summary>The step that makes a classifier of the encoder, where pictures have classes.</summary>
+    Finetune = 16,
+
     /// <summary>Everything.</summary>
-    All = Machine | Step | Loader | Embed,
+    All = Machine | Step | Loader | Embed | Finetune,
 }

@@ -38,6 +38,9 @@ public sealed record BenchmarkReport
     /// <summary>Embedding whole pictures.</summary>
     public EmbeddingReport? Embedding { get; init; }
 
+    /// <summary>The step that makes a classifier; null too where the pictures have no classes.</summary>
+    public StepReport? Finetuning { get; init; }
+
     /// <summary>The figures beside those of a saved report; null where there was none.</summary>
     public IReadOnlyList<BenchmarkRatio>? Compared { get; init; }
 
@@ -58,7 +61,7 @@ public sealed record BenchmarkReport
 
     /// <summary>Every figure, a line each, in the order in which they are read.</summary>
     public IEnumerable<BenchmarkFigure> Figures() =>
-        [.. MachineFigures(), .. StartUpFigures(), .. StepFigures(), .. LoaderFigures(), .. EmbeddingFigures()];
+        [.. MachineFigures(), .. StartUpFigures(), .. StepFigures("step", Step), .. LoaderFigures(), .. EmbeddingFigures(), .. StepFigures("finetune", Finetuning)];
 
     /// <summary>Sets this report's figures beside a saved one's; figures that only one of them has are left out.</summary>
     public IReadOnlyList<BenchmarkRatio> CompareWith(BenchmarkReport saved)
@@ -121,15 +124,14 @@ public sealed record BenchmarkReport
         if (memory.Mapped is { } mapped) yield return new(part, "of a step, pages of files", "B", Measurement.Once(mapped));
     }
 
-    private IEnumerable<BenchmarkFigure> StepFigures()
+    private static IEnumerable<BenchmarkFigure> StepFigures(string part, StepReport? step)
     {
-        if (Step is null) yield break;
-        const string part = "step";
-        yield return new(part, "training step", "images/s", Step.ImagesPerSecond);
-        yield return new(part, "model", "FLOP/s", Step.FlopPerSecond);
-        yield return new(part, "matrix products between", "FLOP/s", Step.Peak);
-        yield return new(part, "share of them", "share", Step.ShareOfPeak);
-        var (split, total) = (Step.Breakdown, Step.Breakdown.Total.Median);
+        if (step is null) yield break;
+        yield return new(part, "training step", "images/s", step.ImagesPerSecond);
+        yield return new(part, "model", "FLOP/s", step.FlopPerSecond);
+        yield return new(part, "matrix products between", "FLOP/s", step.Peak);
+        yield return new(part, "share of them", "share", step.ShareOfPeak);
+        var (split, total) = (step.Breakdown, step.Breakdown.Total.Median);
         (string, Measurement?)[] phases =
         [
             ("waiting for data", split.Waiting), ("augment", split.Augment), ("forward", split.Forward),

@@ -5,16 +5,17 @@ using static TorchSharp.torch;
 namespace Tessera.Benchmarking;
 
 /// <summary>Measures the encoder's forward pass over whole pictures.</summary>
-internal sealed class EmbeddingBenchmark(ImageSet images, StepUnderTest training, RoundClock clock, Device device, BenchmarkOptions options)
+internal sealed class EmbeddingBenchmark(
+    ImageSet images, VisionTransformer encoder, PixelNormalization normalization, ScalarType productType, RoundClock clock, Device device, BenchmarkOptions options)
 {
     public EmbeddingReport Run(PeakRounds peaks, Action<string, int> begins)
     {
         using var quiet = no_grad();
         using var pixels = Pixels(Math.Min(options.Pretraining.Training.BatchSize, images.Count));
         var batch = (int)pixels.shape[0];
-        var flop = TransformerCost.FlopOfEmbedding(training.Model.Encoder.Options);
+        var flop = TransformerCost.FlopOfEmbedding(encoder.Options);
         var calls = clock.CallsIn(options.RoundSeconds, Embed);
-        var (rates, _, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
+        var (rates, _, shares) = peaks.Between(productType, options.Rounds, round =>
         {
             begins("embedding", round);
             return (double)calls * batch * flop / clock.Seconds(calls, Embed);
@@ -24,7 +25,7 @@ internal sealed class EmbeddingBenchmark(ImageSet images, StepUnderTest training
         void Embed()
         {
             using var scope = NewDisposeScope();
-            _ = training.Model.Encoder.call(training.Normalization.Standardize(pixels.to(device)));
+            _ = encoder.call(normalization.Standardize(pixels.to(device)));
         }
     }
 

@@ -2,7 +2,7 @@ using Tessera.Data;
 
 namespace Tessera.Benchmarking;
 
-/// <summary>Measures the training step: alone, phase by phase, and fed by the loader.</summary>
+/// <summary>Measures a training step: alone, phase by phase, and fed by the loader.</summary>
 internal sealed class StepBenchmark : IDisposable
 {
     private const int HeldSteps = 2; // batches differ from step to step, as in training
@@ -10,24 +10,24 @@ internal sealed class StepBenchmark : IDisposable
     private readonly StepUnderTest training;
     private readonly RoundClock clock;
     private readonly BenchmarkOptions options;
+    private readonly string name;
     private readonly Batch[] held;
     private int taken, steps;
 
-    public StepBenchmark(StepUnderTest training, RoundClock clock, BenchmarkOptions options)
+    public StepBenchmark(StepUnderTest training, RoundClock clock, BenchmarkOptions options, string name)
     {
-        (this.training, this.clock, this.options) = (training, clock, options);
+        (this.training, this.clock, this.options, this.name) = (training, clock, options, name);
         held = [.. training.Load(HeldSteps)];
     }
 
     /// <summary>The step alone, between rounds of matrix products.</summary>
     public StepReport Run(PeakRounds peaks, double firstLoss, Action<string, int> begins)
     {
-        var images = options.Pretraining.Training.EffectiveBatch;
-        var flop = training.Flop.Training;
+        var (images, flop) = (training.ImagesPerStep, training.Flop);
         clock.Seconds(1, Step);
         var (rates, products, shares) = peaks.Between(training.ProductType, options.Rounds, round =>
         {
-            begins("training step", round);
+            begins(name, round);
             return (double)StepsPerRound * images * flop / clock.Seconds(StepsPerRound, Step);
         });
         var rate = Measurement.Of(rates);
@@ -41,7 +41,7 @@ internal sealed class StepBenchmark : IDisposable
         begins("end to end", round);
         using var batches = training.Load(StepsPerRound + 1).GetEnumerator();
         training.Step(batches).Dispose(); // the loader's thread has started
-        return StepsPerRound * options.Pretraining.Training.EffectiveBatch / clock.Seconds(StepsPerRound, () => training.Step(batches).Dispose());
+        return StepsPerRound * training.ImagesPerStep / clock.Seconds(StepsPerRound, () => training.Step(batches).Dispose());
     }));
 
     public void Dispose()
@@ -56,7 +56,7 @@ internal sealed class StepBenchmark : IDisposable
     {
         StepSeconds[] rounds = [.. Enumerable.Range(1, options.Rounds).Select(round =>
         {
-            begins("phases of the step", round);
+            begins($"phases of the {name}", round);
             return MeanByPhases();
         })];
         return new StepBreakdown(Of(r => r.Waiting), Of(r => r.Augment), Of(r => r.Forward), Of(r => r.Backward), Of(r => r.Optimizer), Of(r => r.Total),

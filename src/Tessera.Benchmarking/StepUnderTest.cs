@@ -1,48 +1,42 @@
 using System.Diagnostics;
 using Tessera.Data;
-using Tessera.Imaging;
-using Tessera.Masking;
-using Tessera.Models;
-using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Training;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
 
-/// <summary>The training step and its loader, put together as <see cref="Pretraining"/> puts them together.</summary>
+/// <summary>A training step and its loader, put together as <see cref="TrainingLoop"/> puts them together.</summary>
 internal sealed class StepUnderTest : IDisposable
 {
     private const double LearningRate = 1e-6; // the weights hardly move, however many steps are measured
 
-    private readonly PretrainOptions options;
-    private readonly int[] pictures;
-    private readonly PretrainObjective objective;
+    private readonly TrainingOptions options;
+    private readonly TrainingData data;
+    private readonly Objective objective;
     private readonly TrainingStep training;
 
-    public StepUnderTest(PretrainOptions options, ImageSet images)
+    /// <param name="objective">What is learned; it stays with the caller.</param>
+    /// <param name="data">The pictures.</param>
+    /// <param name="options">How it is trained, resolved.</param>
+    /// <param name="flop">What a picture costs, forward and backward.</param>
+    public StepUnderTest(Objective objective, TrainingData data, TrainingOptions options, long flop)
     {
-        this.options = options = options with { Training = options.Training.Resolved() };
-        var data = Pretraining.DataOf(options, images, Pretraining.CheckedSplit(options, images));
-        (pictures, Normalization) = (data.Train, data.Normalization);
-        objective = Pretraining.ObjectiveOf(options, data);
-        training = new TrainingStep(objective.Objective, data, options.Training);
+        (this.objective, this.data, this.options, Flop) = (objective, data, options, flop);
+        training = new TrainingStep(objective, data, options);
     }
 
-    public MaskedAutoencoder Model => objective.Model;
-
-    public PixelNormalization Normalization { get; }
-
-    public MaskSampler Masks => objective.Masks;
+    /// <summary>Pictures an optimiser step.</summary>
+    public int ImagesPerStep => options.EffectiveBatch;
 
     /// <summary>Whether the loss couples pictures.</summary>
-    public bool Couples => objective.Objective.Couples;
+    public bool Couples => objective.Couples;
 
-    /// <summary>What a picture costs.</summary>
-    public PretrainingFlop Flop => objective.Flop;
+    /// <summary>What a picture costs, forward and backward.</summary>
+    public long Flop { get; }
 
     /// <summary>What the options' number format came to on this device.</summary>
-    public Precision Precision => options.Training.Precision;
+    public Precision Precision => options.Precision;
 
     /// <summary>The type of the factors of the model's matrix products.</summary>
     public ScalarType ProductType => Precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
@@ -50,21 +44,21 @@ internal sealed class StepUnderTest : IDisposable
     /// <summary>Batches of an endless training, epoch after epoch; as many as so many optimiser steps take.</summary>
     public IEnumerable<Batch> Load(int steps)
     {
-        var order = new int[(long)steps * options.Training.EffectiveBatch];
+        var order = new int[(long)steps * options.EffectiveBatch];
         var epoch = Array.Empty<int>();
         for (var i = 0; i < order.Length; i++)
         {
-            if (i % pictures.Length == 0) epoch = BatchLoader.Shuffled(pictures, options.Seed, i / pictures.Length);
-            order[i] = epoch[i % pictures.Length];
+            if (i % data.Train.Length == 0) epoch = BatchLoader.Shuffled(data.Train, data.Seed, i / data.Train.Length);
+            order[i] = epoch[i % data.Train.Length];
         }
-        return training.Loader.Load(order, options.Training.BatchSize, epoch: 0);
+        return training.Loader.Load(order, options.BatchSize, epoch: 0);
     }
 
     /// <summary>One optimiser step on batches that stay with the caller.</summary>
     /// <returns>The last batch's loss, not waited for; the caller disposes it.</returns>
     public Tensor Step(Func<Batch> next)
     {
-        for (var i = 1; i < options.Training.Accumulate; i++) training.Accumulate(next()).Dispose();
+        for (var i = 1; i < options.Accumulate; i++) training.Accumulate(next()).Dispose();
         var loss = training.Accumulate(next());
         training.Update(LearningRate)?.Dispose();
         return loss;
@@ -91,7 +85,7 @@ internal sealed class StepUnderTest : IDisposable
         var phases = new StepPhases(training.Workers, wait);
         var (waiting, begin) = (0.0, Stopwatch.GetTimestamp());
         training.Phases = phases;
-        for (var i = 0; i < options.Training.Accumulate; i++)
+        for (var i = 0; i < options.Accumulate; i++)
         {
             waiting += Seconds(() => batches.MoveNext());
             using var batch = batches.Current;
@@ -111,11 +105,7 @@ internal sealed class StepUnderTest : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        training.Dispose();
-        objective.Dispose();
-    }
+    public void Dispose() => training.Dispose();
 }
 
 /// <summary>Where the time of optimiser steps went, phase by phase as in a <see cref="StepBreakdown"/>. Seconds.</summary>

@@ -33,7 +33,7 @@ public sealed class BenchmarkTests
             .ShouldBe(OfBuildingAlone(options.Pretraining));
         Folders().ShouldBe(folders);
 
-        report.Figures().Select(f => f.Part).Distinct().ShouldBe(["machine", "start", "step", "loader", "embed"]);
+        report.Figures().Select(f => f.Part).Distinct().ShouldBe(["machine", "start", "step", "loader", "embed", "finetune"]);
         report.Figures().ShouldAllBe(f => double.IsFinite(f.Value.Median) && f.Value.Lowest <= f.Value.Median && f.Value.Median <= f.Value.Highest);
         report.Figures().Where(f => f.Unit != "share").ShouldAllBe(f => f.Value.Lowest > 0);
         report.Step!.Precision.ShouldBe(precision);
@@ -63,6 +63,7 @@ public sealed class BenchmarkTests
     [Theory]
     [InlineData(BenchmarkParts.Machine, "machine")]
     [InlineData(BenchmarkParts.Loader, "loader")]
+    [InlineData(BenchmarkParts.Finetune, "finetune")]
     [InlineData(BenchmarkParts.Embed | BenchmarkParts.Machine, "machine embed")]
     public void Measures_Only_What_Was_Asked_For(BenchmarkParts parts, string found)
     {
