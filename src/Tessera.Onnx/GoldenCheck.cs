@@ -93,6 +93,19 @@ public sealed partial class ImageEmbedder
     }
 }
 
+public sealed partial class ImageClassifier
+{
+    /// <inheritdoc cref="ImageEmbedder.CheckGolden"/>
+    public GoldenCheck CheckGolden()
+    {
+        var picture = GoldenPicture.Read(model);
+        var golden = picture.Golden;
+        var answers = Run(picture.Interleaved, default);
+        float[] similarity = golden.Similarity is { } expected ? [expected] : [];
+        return picture.Compare([.. answers.Probabilities, .. answers.Similarities ?? []], [.. picture.Require(golden.Probabilities), .. similarity], golden.Tolerance);
+    }
+}
+
 public sealed partial class ImageRestorer
 {
     /// <inheritdoc cref="ImageEmbedder.CheckGolden"/>

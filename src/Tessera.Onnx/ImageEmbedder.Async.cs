@@ -15,10 +15,8 @@ public sealed partial class ImageEmbedder : IEmbeddingGenerator<DataContent, Emb
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public async Task<float[]> EmbedAsync(Stream encoded, string name = "the picture", CancellationToken cancellation = default)
     {
-        ArgumentNullException.ThrowIfNull(encoded);
-        using var memory = new MemoryStream();
-        await encoded.CopyToAsync(memory, cancellation).ConfigureAwait(false);
-        return await Task.Run(() => Embed(memory.GetBuffer().AsMemory(0, (int)memory.Length), name), cancellation).ConfigureAwait(false);
+        var bytes = await OnnxModel.ReadAsync(encoded, cancellation).ConfigureAwait(false);
+        return await Task.Run(() => Embed(bytes, name), cancellation).ConfigureAwait(false);
     }
 
     /// <summary>The vectors of pictures, in batches.</summary>

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Microsoft.ML.OnnxRuntime;
 using Tessera.Embeddings;
 using Tessera.Exports;
@@ -13,8 +12,6 @@ namespace Tessera.Onnx;
 /// </remarks>
 public sealed partial class ImageEmbedder : IDisposable
 {
-    private const int LargestBatch = 32; // pictures: more are no faster
-
     private readonly OnnxModel model;
 
     /// <summary>Loads the model that ships, <see cref="ShippedModel"/>.</summary>
@@ -62,25 +59,14 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <param name="name">What to call it if it is broken.</param>
     /// <returns>(D)</returns>
     /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
-    public float[] Embed(ReadOnlyMemory<byte> encoded, string name = "the picture")
-    {
-        var planar = new byte[Shape.Pixels];
-        ImageDecoder.Decode(encoded.Span, name, Shape, planar);
-        return EmbedPixels(planar);
-    }
+    public float[] Embed(ReadOnlyMemory<byte> encoded, string name = "the picture") => EmbedInterleaved(model.Decode(encoded, name));
 
     /// <summary>The vector of a picture.</summary>
     /// <param name="encoded">The bytes of such a file, read to their end.</param>
     /// <param name="name">What to call it if it is broken.</param>
     /// <returns>(D)</returns>
     /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
-    public float[] Embed(Stream encoded, string name = "the picture")
-    {
-        ArgumentNullException.ThrowIfNull(encoded);
-        using var memory = new MemoryStream();
-        encoded.CopyTo(memory);
-        return Embed(memory.GetBuffer().AsMemory(0, (int)memory.Length), name);
-    }
+    public float[] Embed(Stream encoded, string name = "the picture") => Embed(OnnxModel.Read(encoded), name);
 
     /// <summary>The vectors of pictures, in batches.</summary>
     /// <param name="files">Files as for <see cref="Embed(string)"/>; they become the names.</param>
@@ -102,21 +88,7 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <param name="planar">(N, C, H, W), 0 to 255: one picture after the other</param>
     /// <returns>(N, D), row by row</returns>
     /// <exception cref="ArgumentException">They are no whole number of pictures.</exception>
-    public float[] EmbedPixels(ReadOnlySpan<byte> planar)
-    {
-        RequirePictures(planar.Length, nameof(planar));
-        var interleaved = ArrayPool<byte>.Shared.Rent(planar.Length);
-        try
-        {
-            for (var first = 0; first < planar.Length; first += Shape.Pixels)
-                PixelLayout.Interleave(planar.Slice(first, Shape.Pixels), Shape.Channels, interleaved.AsSpan(first, Shape.Pixels));
-            return EmbedInterleaved(interleaved.AsMemory(0, planar.Length));
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(interleaved);
-        }
-    }
+    public float[] EmbedPixels(ReadOnlySpan<byte> planar) => model.Interleave(planar, interleaved => EmbedInterleaved(interleaved));
 
     /// <summary>The vectors of pixels that have <see cref="Shape"/> already, each pixel's channels side by side as the graph takes them.</summary>
     /// <param name="interleaved">(N, H, W, C), 0 to 255: one picture after the other. It is not copied.</param>
@@ -126,9 +98,9 @@ public sealed partial class ImageEmbedder : IDisposable
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public float[] EmbedInterleaved(Memory<byte> interleaved, CancellationToken cancellation = default)
     {
-        RequirePictures(interleaved.Length, nameof(interleaved));
+        model.RequirePictures(interleaved.Length, nameof(interleaved));
         var values = new float[interleaved.Length / Shape.Pixels * Width];
-        Run(interleaved, OnnxMetadata.Vector, values, [interleaved.Length / Shape.Pixels, Width], cancellation);
+        model.Run(interleaved, [(OnnxMetadata.Vector, values, [interleaved.Length / Shape.Pixels, Width])], cancellation);
         return values;
     }
 
@@ -140,7 +112,7 @@ public sealed partial class ImageEmbedder : IDisposable
     public float[] EmbedPatches(string file)
     {
         var values = new float[Patches.Count * Patches.Width];
-        Run(model.Decode(file), OnnxMetadata.Patches, values, [1, Patches.Count, Patches.Width], default);
+        model.Run(model.Decode(file), [(OnnxMetadata.Patches, values, [1, Patches.Count, Patches.Width])], default);
         return values;
     }
 
@@ -150,57 +122,16 @@ public sealed partial class ImageEmbedder : IDisposable
     private VectorOrigin Origin => new(model.Metadata.Fingerprint, Kind, "files");
 
     /// <summary>Decodes on all cores and embeds, a batch after the other.</summary>
-    private float[] Batches(int count, Decode decode, IProgress<int>? progress, CancellationToken cancellation)
+    private float[] Batches(int count, OnnxModel.PictureDecoder decode, IProgress<int>? progress, CancellationToken cancellation)
     {
         if ((long)count * Width > Array.MaxLength)
             throw new ArgumentException($"{count} vectors of {Width} values are more than fit into one piece of memory: take at most {Array.MaxLength / Width} pictures at once.", nameof(count));
         var values = new float[count * Width];
-        var pixels = new byte[Math.Min(count, LargestBatch) * Shape.Pixels]; // (B, H, W, C)
-        for (var first = 0; first < count; first += LargestBatch)
+        model.InBatches(count, decode, (first, pixels) =>
         {
-            var (start, size) = (first, Math.Min(LargestBatch, count - first));
-            Fill(pixels, size, (picture, planar) => decode(start + picture, planar), cancellation);
-            Run(pixels.AsMemory(0, size * Shape.Pixels), OnnxMetadata.Vector, values.AsMemory(start * Width, size * Width), [size, Width], cancellation);
-            progress?.Report(start + size);
-        }
+            var size = pixels.Length / Shape.Pixels;
+            model.Run(pixels, [(OnnxMetadata.Vector, values.AsMemory(first * Width, size * Width), [size, Width])], cancellation);
+        }, progress, cancellation);
         return values;
     }
-
-    /// <summary>Decodes a batch; of broken pictures the first in order is told, whichever comes first.</summary>
-    private void Fill(byte[] pixels, int count, Decode decode, CancellationToken cancellation)
-    {
-        var broken = new ImagingException?[count];
-        Parallel.For(0, count, new ParallelOptions { CancellationToken = cancellation }, picture =>
-        {
-            var planar = ArrayPool<byte>.Shared.Rent(Shape.Pixels);
-            try
-            {
-                decode(picture, planar);
-                PixelLayout.Interleave(planar.AsSpan(0, Shape.Pixels), Shape.Channels, pixels.AsSpan(picture * Shape.Pixels, Shape.Pixels));
-            }
-            catch (ImagingException e)
-            {
-                broken[picture] = e;
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(planar);
-            }
-        });
-        if (broken.FirstOrDefault(b => b is not null) is { } first) throw first;
-    }
-
-    private void Run(Memory<byte> interleaved, string output, Memory<float> values, long[] shape, CancellationToken cancellation)
-    {
-        using var input = OnnxModel.Value(interleaved, interleaved.Length / Shape.Pixels, Shape.Height, Shape.Width, Shape.Channels);
-        model.Run([(OnnxMetadata.Pixels, input)], output, values, shape, cancellation);
-    }
-
-    private void RequirePictures(int bytes, string parameter)
-    {
-        if (bytes == 0 || bytes % Shape.Pixels != 0)
-            throw new ArgumentException($"{bytes} bytes are no whole number of pictures of {Shape}, which have {Shape.Pixels} each.", parameter);
-    }
-
-    private delegate void Decode(int picture, Span<byte> planar);
 }

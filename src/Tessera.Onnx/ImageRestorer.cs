@@ -74,7 +74,7 @@ public sealed partial class ImageRestorer : IDisposable
         var picture = new float[Shape.Pixels];
         model.Run(
             [(OnnxMetadata.Pixels, pixels), (OnnxMetadata.Visible, seen), (OnnxMetadata.Hidden, masked), (OnnxMetadata.Tokens, numbers)],
-            OnnxMetadata.Picture, picture, [1, Shape.Height, Shape.Width, Shape.Channels], cancellation);
+            [(OnnxMetadata.Picture, picture, [1, Shape.Height, Shape.Width, Shape.Channels])], cancellation);
         return picture;
     }
 

@@ -6,7 +6,7 @@ using Tessera.Imaging;
 namespace Tessera.Onnx;
 
 /// <summary>An exported model that is loaded: what it says of itself, held against what it is.</summary>
-internal sealed class OnnxModel : IDisposable
+internal sealed partial class OnnxModel : IDisposable
 {
     private readonly InferenceSession session;
 
@@ -55,39 +55,30 @@ internal sealed class OnnxModel : IDisposable
         }
     }
 
-    /// <summary>A picture as the graph takes it.</summary>
-    /// <returns>(H, W, C)</returns>
-    /// <exception cref="BrokenImageException">It cannot be decoded.</exception>
-    /// <exception cref="ImageAccessException">Its file is not there, or cannot be read.</exception>
-    public byte[] Decode(string picture)
-    {
-        var planar = new byte[Shape.Pixels];
-        ImageDecoder.Decode(picture, Shape, planar);
-        var interleaved = new byte[Shape.Pixels];
-        PixelLayout.Interleave(planar, Shape.Channels, interleaved);
-        return interleaved;
-    }
-
     /// <summary>Runs the graph into memory that the caller has.</summary>
     /// <param name="inputs">By name, each in memory of its shape.</param>
-    /// <param name="output">Its name.</param>
-    /// <param name="values">Receives it; as long as <paramref name="shape"/> says.</param>
-    /// <param name="shape">Of the output.</param>
+    /// <param name="outputs">By name: what receives it, as long as its shape says.</param>
     /// <param name="cancellation">Ends it between operators.</param>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
-    public void Run(IReadOnlyList<(string Name, OrtValue Value)> inputs, string output, Memory<float> values, long[] shape, CancellationToken cancellation)
+    public void Run(
+        IReadOnlyList<(string Name, OrtValue Value)> inputs, IReadOnlyList<(string Name, Memory<float> Values, long[] Shape)> outputs, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        using var result = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape);
+        var results = new List<OrtValue>();
         using var options = new RunOptions();
         using var ended = cancellation.Register(() => options.Terminate = true);
         try
         {
-            session.Run(options, [.. inputs.Select(input => input.Name)], [.. inputs.Select(input => input.Value)], [output], [result]);
+            foreach (var (_, values, shape) in outputs) results.Add(OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape));
+            session.Run(options, [.. inputs.Select(input => input.Name)], [.. inputs.Select(input => input.Value)], [.. outputs.Select(output => output.Name)], results);
         }
         catch (OnnxRuntimeException) when (cancellation.IsCancellationRequested)
         {
             throw new OperationCanceledException(cancellation);
+        }
+        finally
+        {
+            foreach (var result in results) result.Dispose();
         }
     }
 
@@ -107,7 +98,12 @@ internal sealed class OnnxModel : IDisposable
         var metadata = Parse(file, text);
         if (metadata.Holds != holds)
         {
-            var need = holds == OnnxMetadata.Encoder ? "vectors need an exported encoder" : "restoring needs an exported reconstruction";
+            var need = holds switch
+            {
+                OnnxMetadata.Encoder => "vectors need an exported encoder",
+                OnnxMetadata.Classifier => "names need an exported classifier",
+                _ => "restoring needs an exported reconstruction",
+            };
             throw new OnnxModelException($"{file} holds the {metadata.Holds} of {metadata.Model}, and {need}.");
         }
         if (!ImageShape.IsValid(metadata.Channels, metadata.Height, metadata.Width) || !Fits(session, metadata))
@@ -137,10 +133,14 @@ internal sealed class OnnxModel : IDisposable
         var (inputs, outputs) = (session.InputMetadata, session.OutputMetadata);
         if (!inputs.TryGetValue(OnnxMetadata.Pixels, out var pixels) || !pixels.IsTensor || pixels.ElementType != typeof(byte)) return false;
         if (!pixels.Dimensions.AsSpan()[1..].SequenceEqual([metadata.Height, metadata.Width, metadata.Channels])) return false;
-        return metadata.Holds == OnnxMetadata.Encoder
-            ? Has(OnnxMetadata.Vector, metadata.VectorWidth) && outputs.ContainsKey(OnnxMetadata.Patches) && metadata.VectorKind is not null
-            : Has(OnnxMetadata.Picture, metadata.Channels) && metadata.MaskTokens > 0 && metadata.PatchSize > 0
-                && new[] { OnnxMetadata.Visible, OnnxMetadata.Hidden, OnnxMetadata.Tokens }.All(inputs.ContainsKey);
+        return metadata.Holds switch
+        {
+            OnnxMetadata.Encoder => Has(OnnxMetadata.Vector, metadata.VectorWidth) && outputs.ContainsKey(OnnxMetadata.Patches) && metadata.VectorKind is not null,
+            OnnxMetadata.Classifier => metadata.Classes is { Length: > 0 } classes && Has(OnnxMetadata.Probabilities, classes.Length) && metadata.Titles?.Length == classes.Length
+                && (metadata.Familiarity is null || outputs.ContainsKey(OnnxMetadata.Similarity)),
+            _ => Has(OnnxMetadata.Picture, metadata.Channels) && metadata.MaskTokens > 0 && metadata.PatchSize > 0
+                && new[] { OnnxMetadata.Visible, OnnxMetadata.Hidden, OnnxMetadata.Tokens }.All(inputs.ContainsKey),
+        };
 
         bool Has(string name, int? last) => outputs.TryGetValue(name, out var output) && output.IsTensor && output.ElementType == typeof(float) && output.Dimensions[^1] == last;
     }

@@ -23,6 +23,21 @@ public static class ServiceCollectionExtensions
         return services.AddSingleton<IEmbeddingGenerator<DataContent, Embedding<float>>>(provider => provider.GetRequiredService<ImageEmbedder>());
     }
 
+    /// <summary>Adds one <see cref="ImageClassifier"/> for the whole application. It is loaded when it is first asked for.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="file">As for <see cref="ImageClassifier(string, SessionOptions?)"/>.</param>
+    /// <param name="options">How it shall run; null: on all cores.</param>
+    /// <returns>The same services.</returns>
+    public static IServiceCollection AddTesseraClassifier(this IServiceCollection services, string file, Func<IServiceProvider, SessionOptions>? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        return services.AddSingleton(provider =>
+        {
+            using var taken = options?.Invoke(provider);
+            return new ImageClassifier(file, taken);
+        });
+    }
+
     /// <summary>
     /// Adds one <see cref="PictureCollection"/> for the whole application, also as <c>VectorStoreCollection&lt;string, PictureRecord&gt;</c> and as
     /// <c>IVectorSearchable&lt;PictureRecord&gt;</c>. It is read when it is first asked for, and embeds with the embedder of the services, where there is one.

@@ -61,7 +61,7 @@ public sealed class ImportExportTests(TrainedRun run) : IDisposable
 
         File.ReadAllText(folder["app/app.csproj"]).ShouldContain("<PackageReference Include=\"Tessera.Onnx\" Version=\"");
         CommandLine.Run(export).ShouldFail(1, $"{folder["app/Program.cs"]} is there already: name a folder without a program.");
-        CommandLine.Run([.. export[..^3], "timm", "--project", folder["x"]]).ShouldFail(2, "--project is for --format onnx and --graph encoder.");
+        CommandLine.Run([.. export[..^3], "timm", "--project", folder["x"]]).ShouldFail(2, "--project is for --format onnx, of an encoder or a classifier.");
         CommandLine.Run(export[..^2]).ShouldFail(2, "Name where to: --out OUT, or with --format onnx --project DIR.");
     }
 

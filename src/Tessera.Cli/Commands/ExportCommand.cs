@@ -16,6 +16,7 @@ internal static class ExportCommand
         var command = new Verb("export", "Write a model's weights under another project's names, or the model as ONNX, which runs without libtorch.",
             "tessera export --model tessera-tiny --format onnx -o tiny.onnx",
             "tessera export --model tessera-tiny --format onnx --project app/",
+            "tessera export --model runs/classes --format onnx -o classifier.onnx",
             "tessera export --model tessera-tiny --format timm -o tiny.safetensors",
             "tessera export --model runs/mae --format huggingface -o mae-hf/");
         var model = CommonOptions.Model();
@@ -24,9 +25,9 @@ internal static class ExportCommand
         format.Required = true;
         var output = CommonOptions.Value<string?>("--out", "OUT", "The file to write, .safetensors, .pth or .onnx, or for Hugging Face the folder");
         output.Aliases.Add("-o");
-        var project = CommonOptions.Value<string?>("--project", "DIR", "In place of --out, a folder for the ONNX encoder and a small program that uses it");
+        var project = CommonOptions.Value<string?>("--project", "DIR", "In place of --out, a folder for the ONNX encoder or classifier and a small program that uses it");
         var type = CommonOptions.Words("--type", "What each value is rounded to; bf16 is not for ONNX, and int8 for nothing else", WeightType.F32);
-        var graph = CommonOptions.WordsOrNone<Graph>("--graph", "What of the model becomes ONNX [default: encoder]");
+        var graph = CommonOptions.WordsOrNone<Graph>("--graph", "What of the model becomes ONNX [default: classifier of a model that knows classes, else encoder]");
         var pool = CommonOptions.WordsOrNone<Pooling>("--pool", "What a vector of the ONNX encoder is [default: mean]");
         var layer = CommonOptions.Value<int?>("--layer", "N", "Take the ONNX encoder's tokens after so many blocks [default: after the last]");
         foreach (var option in new Option[] { model, format, output, project, type, graph, pool, layer }) command.Add(option);
@@ -36,11 +37,12 @@ internal static class ExportCommand
             if (program is null == (parsed.GetValue(output) is null)) throw new UsageException("Name where to: --out OUT, or with --format onnx --project DIR.");
             var (part, pooling, block) = (parsed.GetValue(graph), parsed.GetValue(pool), parsed.GetValue(layer));
             var to = parsed.GetValue(output) ?? Path.Combine(program!, OnnxProject.EncoderFile);
-            if (program is not null && (wanted != Format.Onnx || part == Graph.Reconstruction)) throw new UsageException("--project is for --format onnx and --graph encoder.");
+            if (program is not null && (wanted != Format.Onnx || part == Graph.Reconstruction)) throw new UsageException("--project is for --format onnx, of an encoder or a classifier.");
             if (wanted == Format.Onnx) CommonOptions.FileEndingWith(".onnx", to);
             else if (ModelExport.NameFault(to, Layout(wanted)) is { } fault) throw new UsageException($"--out is {fault}.");
             if (wanted != Format.Onnx && (part is not null || pooling is not null || block is not null)) throw new UsageException("--graph, --pool and --layer are for --format onnx.");
-            if (part == Graph.Reconstruction && (pooling is not null || block is not null)) throw new UsageException("--pool and --layer are for --graph encoder: a reconstruction gives pictures.");
+            if (part is Graph.Reconstruction or Graph.Classifier && (pooling is not null || block is not null))
+                throw new UsageException($"--pool and --layer are for --graph encoder: a {(part == Graph.Reconstruction ? "reconstruction gives pictures" : "classifier gives names")}.");
             if (rounded == (wanted == Format.Onnx ? WeightType.Bf16 : WeightType.Int8))
                 throw new UsageException(wanted == Format.Onnx ? "--type bf16 is not for ONNX: choose f32, f16 or int8." : "--type int8 is for --format onnx: choose f32, f16 or bf16.");
             if (ModelFile.Find(from) is var file && Path.GetFullPath(file) == Path.GetFullPath(to)) throw new UsageException("--out is the model itself: choose another file.");
@@ -48,14 +50,20 @@ internal static class ExportCommand
             if (wanted == Format.Onnx)
             {
                 var options = new OnnxExportOptions { Weights = Stored(rounded), Kind = new FeatureKind(pooling ?? Pooling.Mean, block is { } number ? [number] : []) };
+                part ??= pooling is null && block is null && ModelInfo.Read(from).Description.Classes is not null ? Graph.Classifier : Graph.Encoder;
                 if (program is not null)
                 {
-                    var files = OnnxProject.Write(from, program, options);
+                    var files = part == Graph.Classifier ? OnnxProject.WriteClassifier(from, program, options) : OnnxProject.Write(from, program, options);
                     foreach (var written in files) terminal.Say(Path.GetFullPath(written));
                     terminal.Result(new { files });
                     return ExitCode.Done;
                 }
-                var made = part == Graph.Reconstruction ? OnnxExport.Reconstruction(from, to, options) : OnnxExport.Encoder(from, to, options);
+                var made = part switch
+                {
+                    Graph.Reconstruction => OnnxExport.Reconstruction(from, to, options),
+                    Graph.Classifier => OnnxExport.Classifier(from, to, options),
+                    _ => OnnxExport.Encoder(from, to, options),
+                };
                 terminal.Say(Path.GetFullPath(made.File));
                 if (made.Golden is { } golden) terminal.Note($"what it gives for a picture, to check a runtime by: {Path.GetFullPath(golden)}");
                 terminal.Result(made);
@@ -111,6 +119,7 @@ internal static class ExportCommand
     {
         Encoder,
         Reconstruction,
+        Classifier,
     }
 
     private enum WeightType

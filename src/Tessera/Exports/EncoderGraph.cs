@@ -123,6 +123,29 @@ internal sealed class EncoderGraph
         string First() => graph.Add($"{At}.pooled", "Gather", [tokens, graph.Whole(0)], ("axis", 1));
     }
 
+    /// <summary>The classes' probabilities: the twin of <see cref="Classifier.Logits"/>.</summary>
+    /// <param name="pooled">(B, D): what stands for each picture</param>
+    /// <param name="classes">K</param>
+    /// <returns>(B, K)</returns>
+    public string Probabilities(string pooled, int classes) =>
+        graph.Add("head.probabilities", "Softmax", [parts.Linear("head", pooled, options.Width, classes)], ("axis", -1));
+
+    /// <summary>How like the nearest class pictures are: the twin of <see cref="Classifier.Similarity"/>.</summary>
+    /// <param name="pooled">(B, D): what stands for each picture</param>
+    /// <param name="classes">K</param>
+    /// <returns>(B)</returns>
+    public string Similarity(string pooled, int classes)
+    {
+        const float AtLeast = 1e-12f; // libtorch's: a vector of zeros stays one
+        var means = weights.Read(ModelFile.ClassMeans, classes, options.Width);
+        var turned = new float[means.Length]; // (D, K)
+        for (var i = 0; i < means.Length; i++) turned[i % options.Width * classes + i / options.Width] = means[i];
+        var length = graph.Add("similarity.length", "ReduceL2", [pooled], ("axes", new long[] { 1 }), ("keepdims", 1));
+        var unit = graph.Add("similarity.unit", "Div", [pooled, graph.Add("similarity.length", "Max", [length, graph.Number(AtLeast)])]);
+        var cosines = graph.Add("similarity.cosines", "MatMul", [unit, graph.Floats(ModelFile.ClassMeans, turned, options.Width, classes)]); // (B, K)
+        return graph.Add("similarity.nearest", "ReduceMax", [cosines], ("axes", new long[] { 1 }), ("keepdims", 0));
+    }
+
     /// <summary>A model's positions, without libtorch: twin of <see cref="VisionTransformer.MakePositions"/>.</summary>
     /// <param name="weights">Has the learned ones.</param>
     /// <param name="name">Under this name.</param>

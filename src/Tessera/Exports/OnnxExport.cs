@@ -72,6 +72,44 @@ public static class OnnxExport
         return Finished(file, taken.Golden ? OnnxGoldenFiles.OfReconstruction(source, file, taken) : null);
     }
 
+    /// <summary>
+    /// Writes a classifier: of pictures the probabilities of its classes, <c>probabilities</c> (B, K), and where the file has the classes' means the cosine to the
+    /// nearest, <c>similarity</c> (B).
+    /// </summary>
+    /// <param name="model">What <see cref="ModelFile.Find"/> takes.</param>
+    /// <param name="file">Where to, <c>NAME.onnx</c>; its folder exists.</param>
+    /// <param name="options">Null: the defaults.</param>
+    /// <exception cref="ModelFileException">There is no such model, it knows no classes, or its file does not fit its description.</exception>
+    /// <exception cref="OptionsException">Its weights do not fit the format or the file.</exception>
+    /// <exception cref="SafetensorsException">The model's file is damaged.</exception>
+    /// <exception cref="IOException">A file cannot be written.</exception>
+    public static OnnxExported Classifier(string model, string file, OnnxExportOptions? options = null)
+    {
+        var (taken, source) = (options ?? new OnnxExportOptions(), ModelFile.Find(model));
+        using var opened = ModelSource.Open(source, ModelFile.AsItStands);
+        var description = opened.Description;
+        var classes = description.RequireClasses(source);
+
+        var graph = new OnnxGraph(OnnxMetadata.Classifier);
+        Build(source, () =>
+        {
+            var encoder = new EncoderGraph(graph, new OnnxWeights(opened, graph, taken.Weights), description);
+            var tokens = encoder.Placed(encoder.Embed(EncoderGraph.PatchesOfInput(graph, description)));
+            var pooled = encoder.Pooled(encoder.Encode(tokens, [description.Encoder.Depth])[0], FeatureKind.Of(classes.Pooling).Pooling);
+            graph.Output(OnnxMetadata.Probabilities, encoder.Probabilities(pooled, classes.Names.Count), classes.Names.Count);
+            if (classes.Familiarity is not null) graph.Output(OnnxMetadata.Similarity, encoder.Similarity(pooled, classes.Names.Count));
+        });
+        var metadata = Describe(OnnxMetadata.Classifier, source, description, taken) with
+        {
+            Classes = [.. classes.Names],
+            Titles = [.. classes.Titles],
+            Pooling = classes.Pooling.ToString().ToLowerInvariant(),
+            Familiarity = classes.Familiarity,
+        };
+        Write(file, graph, metadata);
+        return Finished(file, taken.Golden ? OnnxGoldenFiles.OfClassifier(source, file, taken) : null);
+    }
+
     private static void Build(string source, Action build)
     {
         try
@@ -88,7 +126,13 @@ public static class OnnxExport
     {
         if (graph.ConstantBytes > MostBytes)
             throw new OptionsException([$"the weights of {metadata.Model} take {graph.ConstantBytes:n0} bytes as {metadata.Weights}, and an ONNX file holds 2 GB: choose a smaller format"]);
-        var words = $"{(metadata.Holds == OnnxMetadata.Encoder ? metadata.VectorKind : "restored picture")}, of {metadata.Model}";
+        var result = metadata.Holds switch
+        {
+            OnnxMetadata.Encoder => metadata.VectorKind,
+            OnnxMetadata.Classifier => $"probabilities of {metadata.Classes!.Length} classes",
+            _ => "restored picture",
+        };
+        var words = $"{result}, of {metadata.Model}";
         var model = graph.Model(EnvironmentReport.Version, words, (OnnxMetadata.Key, metadata.ToJson()));
         Replace(file, () => WholeFile.Write(file, stream => model.WriteTo(stream)));
     }

@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using SkiaSharp;
 using Tessera.Evaluation;
+using Tessera.Features;
 using Tessera.Figures;
 using Tessera.Imaging;
 using Tessera.Masking;
@@ -29,6 +30,20 @@ internal static class OnnxGoldenFiles
         {
             Vector = MemoryMarshal.Cast<byte, float>(vector.contiguous().bytes).ToArray(),
         });
+    }
+
+    /// <inheritdoc cref="OfEncoder"/>
+    public static string OfClassifier(string source, string file, OnnxExportOptions options)
+    {
+        using var model = ModelFile.LoadClassifier(source);
+        using var quiet = inference_mode();
+        using var scope = NewDisposeScope();
+        Round(model.Model, options.Weights);
+        var shape = model.Description.Encoder;
+        var (picture, pixels) = Picture(file, shape);
+        var pooled = model.Model.Pool(model.Model.Encoder.call(model.Normalization.Standardize(Batch(pixels, shape)))); // (1, D)
+        var answers = ClassAnswers.Of(model.Model, model.Means, pooled);
+        return Write(file, picture, pixels, shape, golden => golden with { Probabilities = answers.Probabilities(0).ToArray(), Similarity = answers.Similarity(0) });
     }
 
     /// <inheritdoc cref="OfEncoder"/>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Tessera.Embeddings;
 
 namespace Tessera.Exports;
 
@@ -13,13 +14,13 @@ internal sealed record OnnxMetadata
     public const int CurrentVersion = 1;
 
     /// <summary>Words for <see cref="Holds"/>.</summary>
-    public const string Encoder = "encoder", Reconstruction = "reconstruction";
+    public const string Encoder = "encoder", Reconstruction = "reconstruction", Classifier = "classifier";
 
     /// <summary>Names of inputs: (B, H, W, C) uint8; (B, Nv), (B, Nh) and (B, Nh) int64.</summary>
     public const string Pixels = "pixels", Visible = "visible", Hidden = "hidden", Tokens = "tokens";
 
-    /// <summary>Names of outputs: (B, D), (B, N, width) and (B, H, W, C), all fp32.</summary>
-    public const string Vector = "vector", Patches = "patches", Picture = "picture";
+    /// <summary>Names of outputs: (B, D), (B, N, width), (B, H, W, C), (B, K) and (B), all fp32.</summary>
+    public const string Vector = "vector", Patches = "patches", Picture = "picture", Probabilities = "probabilities", Similarity = "similarity";
 
     /// <summary>Which members there are and what they mean.</summary>
     public int Version { get; init; } = CurrentVersion;
@@ -69,6 +70,18 @@ internal sealed record OnnxMetadata
     /// <summary>Of a reconstruction, the share of places that was hidden in training.</summary>
     public double? MaskRatio { get; init; }
 
+    /// <summary>Of a classifier, its classes' names, in the order of the probabilities.</summary>
+    public string[]? Classes { get; init; }
+
+    /// <summary>Of a classifier, what people call them, as many.</summary>
+    public string[]? Titles { get; init; }
+
+    /// <summary>Of a classifier, what stands for a picture: mean or class, for the mean of the patch tokens and the class token.</summary>
+    public string? Pooling { get; init; }
+
+    /// <summary>Of a classifier, when a picture looks like no class; null where that was not measured, and the graph then gives no similarity.</summary>
+    public Familiarity? Familiarity { get; init; }
+
     /// <summary>The pictures it was trained on, in words.</summary>
     public string? Data { get; init; }
 
@@ -99,6 +112,12 @@ internal sealed record OnnxGolden
 
     /// <summary>Of an encoder, its vector.</summary>
     public float[]? Vector { get; init; }
+
+    /// <summary>Of a classifier, the probabilities of its classes.</summary>
+    public float[]? Probabilities { get; init; }
+
+    /// <summary>Of a classifier with means, the cosine to the nearest.</summary>
+    public float? Similarity { get; init; }
 
     /// <summary>Of a reconstruction, the places that are hidden.</summary>
     public int[]? Hidden { get; init; }

@@ -66,14 +66,25 @@ public static partial class ModelFile
     /// <param name="file">Where to; it may be the same.</param>
     /// <param name="type">F32, F16 or BF16: what each value is rounded to, to the nearest and halves to even.</param>
     /// <param name="facts">Words by name that join the description's <see cref="ModelDescription.Training"/>, over those that are there.</param>
-    /// <exception cref="ModelFileException">There is no such model, or it has no decoder.</exception>
+    /// <exception cref="ModelFileException">There is no such model, or it has neither a decoder nor classes.</exception>
     /// <exception cref="SafetensorsException">The file is damaged, or the other cannot be written.</exception>
     public static void Convert(string path, string file, SafetensorsType type, IReadOnlyDictionary<string, string> facts)
     {
+        if (ModelInfo.Read(path).Description.Classes is not null)
+        {
+            using var classifier = LoadClassifier(path);
+            SaveClassifier(file, classifier.Model, classifier.Means, WithFacts(classifier.Description), type);
+            return;
+        }
         using var loaded = Load(path);
-        var training = new Dictionary<string, string>(loaded.Description.Training);
-        foreach (var (name, words) in facts) training[name] = words;
-        Save(file, loaded.Model, loaded.Description with { Training = training }, type);
+        Save(file, loaded.Model, WithFacts(loaded.Description), type);
+
+        ModelDescription WithFacts(ModelDescription description)
+        {
+            var training = new Dictionary<string, string>(description.Training);
+            foreach (var (name, words) in facts) training[name] = words;
+            return description with { Training = training };
+        }
     }
 
     /// <summary>Loads a model with its weights.</summary>

@@ -71,6 +71,23 @@ public sealed class ConvertedModelTests : IDisposable
     }
 
     [Fact]
+    public void Classifiers_Stay_Whole()
+    {
+        var (source, target) = (SmallClassifier.Save(folder.File("classifier.safetensors")), folder.File("packed.safetensors"));
+
+        ModelFile.Convert(source, target, SafetensorsType.F32, new Dictionary<string, string> { ["top-1"] = "50 %" });
+
+        using SafetensorsFile from = SafetensorsFile.Open(source), to = SafetensorsFile.Open(target);
+        to.Entries.Keys.ShouldBe(from.Entries.Keys);
+        foreach (var name in from.Entries.Keys) Bytes(to, name).ShouldBe(Bytes(from, name), name);
+        var (before, after) = (ModelInfo.Read(source).Description, ModelInfo.Read(target).Description);
+        after.Classes!.Names.ShouldBe(before.Classes!.Names);
+        after.Classes.Familiarity.ShouldBe(SmallClassifier.Open);
+        after.Training["top-1"].ShouldBe("50 %");
+        ModelFile.LoadClassifier(target).Dispose();
+    }
+
+    [Fact]
     public void Need_A_Decoder()
     {
         var file = folder.File("encoder");

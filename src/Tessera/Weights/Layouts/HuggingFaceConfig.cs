@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Tessera.Models;
 
@@ -11,7 +12,7 @@ internal static class HuggingFaceConfig
     {
         var encoder = model.Encoder;
         var (type, architecture) = layout == TensorLayout.OfHuggingFaceMae ? ("vit_mae", "ViTMAEForPreTraining")
-            : layout == TensorLayout.OfHuggingFaceVit ? ("vit", "ViTModel")
+            : layout == TensorLayout.OfHuggingFaceVit ? ("vit", model.Classes is null ? "ViTModel" : "ViTForImageClassification")
             : encoder.RegisterTokens > 0 ? ("dinov2_with_registers", "Dinov2WithRegistersModel") : ("dinov2", "Dinov2Model");
         var config = new JsonObject
         {
@@ -38,6 +39,12 @@ internal static class HuggingFaceConfig
             return config;
         }
         config["intermediate_size"] = encoder.MlpRatio * encoder.Width;
+        if (model.Classes is { } classes)
+        {
+            var labels = Labels(classes);
+            config["id2label"] = new JsonObject(labels.Select((label, i) => KeyValuePair.Create<string, JsonNode?>(i.ToString(CultureInfo.InvariantCulture), label)));
+            config["label2id"] = new JsonObject(labels.Select((label, i) => KeyValuePair.Create<string, JsonNode?>(label, i)));
+        }
         if (model.Reconstruction is not { } head) return config;
         config["decoder_hidden_size"] = head.DecoderWidth;
         config["decoder_num_hidden_layers"] = head.DecoderDepth;
@@ -60,6 +67,9 @@ internal static class HuggingFaceConfig
         ["image_mean"] = Numbers(model.Normalization.Mean),
         ["image_std"] = Numbers(model.Normalization.Deviation),
     };
+
+    /// <summary>What classes are called where each must be called something else: by their titles, or where two have the same by their names.</summary>
+    private static IReadOnlyList<string> Labels(ClassHead classes) => classes.Titles.Distinct(StringComparer.Ordinal).Count() == classes.Titles.Count ? classes.Titles : classes.Names;
 
     private static JsonArray Numbers(IEnumerable<double> numbers) => [.. numbers.Select(n => (JsonNode)n)];
 }

@@ -70,12 +70,23 @@ public static class ModelExport
             _ when description.Reconstruction is not null => TensorLayout.OfHuggingFaceMae,
             _ => TensorLayout.OfHuggingFaceVit,
         };
-        var inner = layout == TensorLayout.OfHuggingFaceMae ? layout.Inner : ""; // an encoder alone stands by itself
+        description = description with { Classes = ClassesIn(layout, description, notes) };
+        var isWhole = layout == TensorLayout.OfHuggingFaceMae || layout == TensorLayout.OfHuggingFaceVit && description.Classes is not null;
+        var inner = isWhole ? layout.Inner : ""; // an encoder alone stands by itself
         var place = new Place(layout, "", inner);
         var tensors = ModelTensors.Of(description).SelectMany(t => Rows(source, place, t.Name, t.Shape, type)).ToList();
         if (layout == TensorLayout.OfHuggingFaceDinoV2) // which the original's training hides patches by, and its code asks for
             tensors.Add(Tensor("embeddings.mask_token", [1, encoder.Width], type, () => new float[encoder.Width]));
-        if (layout == TensorLayout.OfHuggingFaceVit) notes.Add("it has no pooler: load it with add_pooling_layer=False");
+        if (description.Classes is { } classes)
+        {
+            long[] shape = [classes.Names.Count, encoder.Width];
+            tensors.Add(Tensor($"{HeadIn(layout)}.weight", shape, type, () => source.Values("head.weight", shape)));
+            tensors.Add(Tensor($"{HeadIn(layout)}.bias", shape[..1], type, () => source.Values("head.bias", shape[..1])));
+        }
+        else if (layout == TensorLayout.OfHuggingFaceVit)
+        {
+            notes.Add("it has no pooler: load it with add_pooling_layer=False");
+        }
         if (!place.IsHuggingFace && encoder.NormEpsilon != TransformerBlock.NormEpsilon)
             notes.Add(FormattableString.Invariant($"its norms add {encoder.NormEpsilon:g} to a variance, and the format has no place to say so: {layout.Name}'s own is 1e-6"));
         return new Made(description, layout, tensors, notes);
@@ -95,7 +106,7 @@ public static class ModelExport
             _ => null,
         };
         if (refused is not null) throw new ModelFileException($"{source.File} cannot be written in {Word(format)}'s layout: {refused}. Choose timm's.");
-        if (format == ExportFormat.Timm && !encoder.ClassToken) notes.Add("it has no class token: build it with class_token=False, global_pool='avg', fc_norm=False");
+        if (format == ExportFormat.Timm && !encoder.ClassToken && description.Classes is null) notes.Add("it has no class token: build it with class_token=False, global_pool='avg', fc_norm=False");
         if (format == ExportFormat.Timm && encoder.RegisterTokens > 0) notes.Add($"build it with reg_tokens={encoder.RegisterTokens}");
         if (format == ExportFormat.Timm && encoder.LayerScale) notes.Add("build it with init_values");
         if (description.Reconstruction is not { } head) return description;
@@ -109,6 +120,30 @@ public static class ModelExport
         notes.Add($"the encoder alone is written, without the decoder: {reason}");
         return description with { Reconstruction = null };
     }
+
+    /// <summary>The classes, where the layout has a classifier that pools as this one does; without thresholds, for which none has a place.</summary>
+    private static ClassHead? ClassesIn(TensorLayout layout, ModelDescription description, List<string> notes)
+    {
+        if (description.Classes is not { } classes) return null;
+        var reason = layout == TensorLayout.OfTimm || layout == TensorLayout.OfHuggingFaceVit && classes.Pooling == ClassPooling.Class ? null
+            : layout == TensorLayout.OfHuggingFaceVit ? "it is told by the mean of the patch tokens, and the format's ViT by the class token"
+            : layout == TensorLayout.OfHuggingFaceDinoV2 ? "the format's DINOv2 is told by the class token and the mean of the patch tokens together"
+            : "the format has none";
+        if (reason is not null)
+        {
+            notes.Add($"the encoder alone is written, without the layer that names classes: {reason}");
+            return null;
+        }
+        if (layout == TensorLayout.OfTimm)
+        {
+            var (pool, token) = (classes.Pooling == ClassPooling.Class ? "global_pool='token'" : "global_pool='avg', fc_norm=False", description.Encoder.ClassToken ? "" : ", class_token=False");
+            notes.Add($"build it with num_classes={classes.Names.Count}, {pool}{token}; the classes' names are in the file's metadata");
+        }
+        if (classes.Familiarity is not null) notes.Add("what tells that a picture looks like no class, the classes' means and the thresholds, is left out: the format has no place for it");
+        return classes with { Familiarity = null };
+    }
+
+    private static string HeadIn(TensorLayout layout) => layout == TensorLayout.OfTimm ? "head" : "classifier";
 
     private static IEnumerable<SafetensorsTensor> Rows(ModelSource source, Place place, string ours, long[] shape, SafetensorsType type)
     {
