@@ -21,13 +21,13 @@ internal sealed class FinetuneOptionSet : RunOptionSet<FinetuneOptions>
         classes.AddWord("--pool", "What stands for a picture: the mean of its patches, or the class token", nameof(ClassOptions.Pooling), c => c.Pooling, (c, v) => c with { Pooling = v });
         classes.Add("--layer-decay", "D", "How much slower each block learns than the one above it", nameof(ClassOptions.LayerDecay), c => c.LayerDecay, (c, v) => c with { LayerDecay = v }, ".75, and 1 from scratch");
         classes.Add("--freeze", "N", "Leave the first N blocks as they are", nameof(ClassOptions.Freeze), c => c.Freeze, (c, v) => c with { Freeze = v });
-        classes.Add("--drop-path", "P", "How often the last block's branches are left out of a picture; earlier ones less", nameof(ClassOptions.DropPath), c => c.DropPath, (c, v) => c with { DropPath = v }, ByPictures);
+        classes.Add("--drop-path", "P", "How often the last block's branches are left out of a picture; earlier ones less", nameof(ClassOptions.DropPath), c => c.DropPath, (c, v) => c with { DropPath = v });
         classes.Add("--label-smoothing", "S", "Share of a label that is spread over all classes", nameof(ClassOptions.LabelSmoothing), c => c.LabelSmoothing, (c, v) => c with { LabelSmoothing = v });
         classes.Add("--mixup", "ALPHA", "Mix pictures by mixup; 0: do not", nameof(ClassOptions.Mixup), c => c.Mixup, (c, v) => c with { Mixup = v }, ByPictures);
         classes.Add("--cutmix", "ALPHA", "Mix pictures by CutMix; 0: do not", nameof(ClassOptions.CutMix), c => c.CutMix, (c, v) => c with { CutMix = v }, ByPictures);
         classes.AddFlag("--random-layer", "Begin with a random layer of classes [default: with the best one on the frozen encoder]", nameof(ClassOptions.LayerFirst), (c, v) => c with { LayerFirst = !v });
         classes.AddFlag("--balance", "Let rare classes count as much as frequent ones", nameof(ClassOptions.Balance), (c, v) => c with { Balance = v });
-        AddAugmentation(Of("Augmentation", o => o.Augmentation, (o, v) => o with { Augmentation = v }), (".35", ".75"));
+        AddAugmentation(Of("Augmentation", o => o.Augmentation, (o, v) => o with { Augmentation = v }), (".35", ".75", "three-augment", ByPictures));
         var training = Of("Training", o => o.Training, (o, v) => o with { Training = v });
         AddLength(training, ByPictures);
         training.Add("--warmup-epochs", "N", "Epochs of linear warm-up, fractions allowed", nameof(TrainingOptions.WarmupEpochs), t => t.WarmupEpochs, (t, v) => t with { WarmupEpochs = v }, "a twentieth of the run");

@@ -24,7 +24,7 @@ internal sealed class PretrainOptionSet : RunOptionSet<PretrainOptions>
         data.Add("--channels", "1|3", "Grey or RGB", nameof(DataOptions.Channels), d => d.Channels, (d, v) => d with { Channels = v });
         data.AddFlag("--hold-out-development", "Leave the development split, a tenth of the training pictures, out of training: for choices to be made on",
             nameof(DataOptions.HoldOutDevelopment), (d, v) => d with { HoldOutDevelopment = v });
-        AddAugmentation(Of("Augmentation", o => o.Augmentation, (o, v) => o with { Augmentation = v }), (".2, and .4 with views", "0, and 1 with views"));
+        AddAugmentation(Of("Augmentation", o => o.Augmentation, (o, v) => o with { Augmentation = v }), (".2, and .4 with views", "0, and 1 with views", null, null));
     }
 
     private void AddModel()

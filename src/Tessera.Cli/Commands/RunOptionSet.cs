@@ -20,17 +20,17 @@ internal abstract class RunOptionSet<T>(T defaults) : OptionSet<T>(defaults) whe
     }
 
     /// <param name="augmentation">The group.</param>
-    /// <param name="standards">What is said of the smallest crop's and the colours' defaults.</param>
-    protected static void AddAugmentation(Group<AugmentationOptions> augmentation, (string Crop, string Colour) standards)
+    /// <param name="standards">What is said of defaults; null: the group's own hold.</param>
+    protected static void AddAugmentation(Group<AugmentationOptions> augmentation, (string Crop, string Colour, string? Policy, string? Erasing) standards)
     {
         augmentation.Add("--smallest-crop", "SHARE", "Smallest share of a picture that a random crop keeps", nameof(AugmentationOptions.SmallestCrop),
             a => a.SmallestCrop, (a, v) => a with { SmallestCrop = v }, standards.Crop);
         augmentation.Add("--colour", "STRENGTH", "How strongly colours vary, with one picture in five made grey; 0: not at all, below 2.5", nameof(AugmentationOptions.Colour),
             a => a.Colour, (a, v) => a with { Colour = v }, standards.Colour);
         augmentation.AddWord("--policy", "What else is done to each picture; three-augment: it is made grey, solarized or blurred, in the place of the one in five that is grey",
-            nameof(AugmentationOptions.Policy), a => a.Policy, (a, v) => a with { Policy = v });
+            nameof(AugmentationOptions.Policy), a => a.Policy, (a, v) => a with { Policy = v }, standards.Policy);
         augmentation.Add("--erasing", "P", "How often a rectangle of a picture becomes the mean colour", nameof(AugmentationOptions.Erasing),
-            a => a.Erasing, (a, v) => a with { Erasing = v });
+            a => a.Erasing, (a, v) => a with { Erasing = v }, standards.Erasing);
         augmentation.AddFlag("--no-flip", "Do not mirror pictures", nameof(AugmentationOptions.Flip), (a, v) => a with { Flip = !v });
     }
 

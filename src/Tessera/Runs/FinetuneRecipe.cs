@@ -1,3 +1,4 @@
+using Tessera.Data;
 using Tessera.Objectives;
 
 namespace Tessera.Runs;
@@ -9,7 +10,8 @@ public static class FinetuneRecipe
     /// <summary>Training pictures of a class from which on some are kept out of training.</summary>
     public const int SparingPictures = 20;
 
-    private const int Views = 100_000, FewestEpochs = 20, MostEpochs = 200;
+    private const int Views = 50_000, FewestEpochs = 20, MostEpochs = 100;
+    private const int Few = 5_000; // training pictures below which mixing teaches less than it hides
     private const int SmallestBatch = 8, LargestBatch = 128;
     private const int Evaluations = 10;
 
@@ -25,16 +27,23 @@ public static class FinetuneRecipe
         var epochs = Math.Clamp(Views / pictures, FewestEpochs, MostEpochs);
         var batch = Math.Min(pictures, Math.Clamp((int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)pictures / 4 + 1) / 2, SmallestBatch, LargestBatch));
         var steps = (double)epochs * (pictures / batch);
+        var (isFew, standard) = (pictures < Few, new ClassOptions());
         return ground with
         {
             HoldOut = pictures >= SparingPictures * classes,
-            Classes = ground.Classes with { LayerDecay = ground.FromScratch ? 1 : new ClassOptions().LayerDecay },
-            Augmentation = ground.Augmentation with { SmallestCrop = 0.35, Colour = 0.75 },
+            Classes = ground.Classes with
+            {
+                LayerDecay = ground.FromScratch ? 1 : standard.LayerDecay,
+                LayerFirst = !ground.FromScratch,
+                Mixup = isFew ? 0 : standard.Mixup,
+                CutMix = isFew ? 0 : standard.CutMix,
+            },
+            Augmentation = ground.Augmentation with { SmallestCrop = 0.35, Policy = AugmentationPolicy.ThreeAugment, Colour = 0.75, Erasing = isFew ? 0 : 0.25 },
             Training = ground.Training with
             {
                 Epochs = epochs,
                 BatchSize = batch,
-                LearningRate = PeakRate(batch) * 256 / batch,
+                LearningRate = PeakRate(batch) * (ground.FromScratch ? 1 : 0.5) * 256 / batch, // what has learned something has something to lose
                 Clip = 1,
                 AverageDecay = Math.Round(Math.Clamp(1 - 10 / steps, 0.9, 0.9999), 5), // an average over about a tenth of the run
                 EvaluateEvery = Math.Max(1, epochs / Evaluations),

@@ -75,17 +75,22 @@ public sealed class FinetuneSplitTests : IDisposable
     }
 
     [Theory]
-    [InlineData(10, 2, 200, 8, false)]
-    [InlineData(50, 5, 200, 8, false)]
-    [InlineData(500, 10, 200, 64, true)]
-    [InlineData(2000, 200, 50, 128, false)]
-    [InlineData(100_000, 200, 20, 128, true)]
-    public void A_Recipe_Suits_The_Number_Of_Pictures(int pictures, int classes, int epochs, int batch, bool holdsOut)
+    [InlineData(10, 2, 100, 8, false, false)]
+    [InlineData(50, 5, 100, 8, false, false)]
+    [InlineData(500, 10, 100, 64, true, false)]
+    [InlineData(2000, 200, 25, 128, false, false)]
+    [InlineData(100_000, 200, 20, 128, true, true)]
+    public void A_Recipe_Suits_The_Number_Of_Pictures(int pictures, int classes, int epochs, int batch, bool holdsOut, bool mixes)
     {
         var recipe = FinetuneRecipe.For(new FinetuneOptions { Model = "x" }, pictures, classes);
+        var fromScratch = FinetuneRecipe.For(new FinetuneOptions { Model = "x", FromScratch = true }, pictures, classes);
+
+        (recipe.Classes.Mixup > 0, recipe.Classes.CutMix > 0, recipe.Augmentation.Erasing > 0).ShouldBe((mixes, mixes, mixes));
+        (fromScratch.Classes.LayerDecay, fromScratch.Classes.LayerFirst).ShouldBe((1, false));
+        fromScratch.Training.PeakLearningRate.ShouldBe(2 * recipe.Training.PeakLearningRate, 1e-12);
 
         (recipe.Training.Epochs, recipe.Training.BatchSize, recipe.HoldOut).ShouldBe((epochs, batch, holdsOut));
-        recipe.Training.PeakLearningRate.ShouldBe(1e-3 * Math.Sqrt(batch / 256.0), 1e-9);
+        recipe.Training.PeakLearningRate.ShouldBe(0.5e-3 * Math.Sqrt(batch / 256.0), 1e-9);
         Should.NotThrow(() => recipe.Validate());
     }
 
