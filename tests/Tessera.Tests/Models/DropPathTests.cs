@@ -61,6 +61,19 @@ public sealed class DropPathTests
     }
 
     [Fact]
+    public void Of_A_Block_Attention_Comes_First_And_Then_The_Mlp()
+    {
+        using var scope = NewDisposeScope();
+        using var encoder = Encoder();
+        using (no_grad())
+            foreach (var (_, parameter) in encoder.named_parameters().Where(p => p.name.StartsWith("blocks.2.mlp.fc2", StringComparison.Ordinal))) parameter.fill_(0);
+        var images = Numbers.Tensor(1, 1, 3, 16, 24);
+        encoder.EncodeImages(images, tensor((float[])[1, 1, 1, 1, 0, 1], [1, 6])).ShouldBeNear(encoder.AfterBlocks(images, 2)[0]); // its MLP adds nothing
+        encoder.EncodeImages(images, tensor((float[])[1, 1, 1, 1, 1, 0], [1, 6])).ShouldBeNear(encoder.call(images));
+        (encoder.call(images) - encoder.AfterBlocks(images, 2)[0]).abs().max().item<float>().ShouldBeGreaterThan(0.01f);
+    }
+
+    [Fact]
     public void Takes_Draws_In_The_Models_Own_Number_Format()
     {
         using var scope = NewDisposeScope();
