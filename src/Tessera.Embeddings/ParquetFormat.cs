@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Parquet;
+using Parquet.Meta;
 using Parquet.Serialization;
 
 namespace Tessera.Embeddings;
@@ -54,9 +55,15 @@ internal sealed class ParquetFormat : VectorFormat
 
     private static (int Groups, VectorSidecar? Known) Open(Stream stream)
     {
+        ParquetClaims.RequireFooter(stream);
         var reader = ParquetReader.CreateAsync(stream, leaveStreamOpen: true).GetAwaiter().GetResult();
         try
         {
+            foreach (var column in reader.Metadata!.RowGroups.SelectMany(group => group.Columns).Select(column => column.MetaData).OfType<ColumnMetaData>())
+            {
+                var first = column.DictionaryPageOffset is > 0 and var dictionary ? Math.Min(dictionary, column.DataPageOffset) : column.DataPageOffset; // some writers say 0 for none
+                ParquetClaims.RequirePages(stream, first, column.TotalCompressedSize, column.NumValues);
+            }
             var known = reader.CustomMetadata.TryGetValue(Key, out var text) ? JsonSerializer.Deserialize<VectorSidecar>(text, VectorSidecar.Json) : null;
             return (reader.RowGroupCount, known);
         }

@@ -162,6 +162,22 @@ public sealed class DataSetFetchTests : IDisposable
     }
 
     [Fact]
+    public async Task Refuses_An_Archive_Whose_Directory_Is_Damaged()
+    {
+        var counted = Zip(("set/a.txt", "alpha"));
+        counted[^12] = 7; // the number of entries, in the record that ends it
+        using var countedServer = FileServer.Of(counted);
+        (await Should.ThrowAsync<DataSetFetchException>(() => Fetch(countedServer, counted))).Message.ShouldContain("is not a zip archive, or damaged: ");
+        File.Delete(Part);
+
+        byte[] named = [.. Zip(("set/a.txt", "alpha"))];
+        for (var at = 0; named.AsSpan(at).IndexOf("set/a"u8) is var found and >= 0;) named[(at += found + 4)] = 0; // before the file, and in the directory
+        using var namedServer = FileServer.Of(named);
+        (await Should.ThrowAsync<DataSetFetchException>(() => Fetch(namedServer, named))).Message.ShouldContain("holds a name that no file can have");
+        Directory.GetDirectories(folder["target"]).ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task Removes_What_A_Killed_Unpacking_Left()
     {
         folder.Write("target/set.unpacking/set/stale.txt", "from earlier");

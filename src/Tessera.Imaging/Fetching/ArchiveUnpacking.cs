@@ -34,10 +34,17 @@ internal static class ArchiveUnpacking
 
     private static ZipArchive Open(string archive)
     {
-        try { return ZipFile.OpenRead(archive); }
-        catch (InvalidDataException error)
+        ZipArchive? zip = null;
+        try
         {
-            throw new DataSetFetchException($"{archive} is not a zip archive: remove it and try again, or name another address.", error);
+            zip = ZipFile.OpenRead(archive);
+            _ = zip.Entries; // its directory is read only now
+            return zip;
+        }
+        catch (Exception error) when (error is InvalidDataException or ArgumentException or OverflowException)
+        {
+            zip?.Dispose();
+            throw new DataSetFetchException($"{archive} is not a zip archive, or damaged: remove it and try again, or name another address.", error);
         }
     }
 
@@ -57,7 +64,7 @@ internal static class ArchiveUnpacking
             }
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             try { entry.ExtractToFile(path); }
-            catch (InvalidDataException error)
+            catch (Exception error) when (error is InvalidDataException or ArgumentException or NotSupportedException)
             {
                 throw new DataSetFetchException($"{archive} is damaged at {entry.FullName}: remove it and try again.", error);
             }
@@ -68,6 +75,8 @@ internal static class ArchiveUnpacking
     private static string PlaceOf(ZipArchiveEntry entry, string archive, string into)
     {
         var name = entry.FullName;
+        if (name.Contains('\0'))
+            throw new DataSetFetchException($"{archive} holds a name that no file can have: it is damaged; remove it and try again.");
         var path = Path.GetFullPath(Path.Join(into, name));
         var reachesOut = Path.IsPathRooted(name) || name.Contains('\\') || !path.StartsWith(into + Path.DirectorySeparatorChar, StringComparison.Ordinal);
         var isLink = ((entry.ExternalAttributes >> 16) & UnixTypeMask) == UnixLink;

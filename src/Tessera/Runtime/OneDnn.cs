@@ -35,5 +35,6 @@ internal static class OneDnn
         return MemoryMarshal.AsBytes<int>([b, d, c]).SequenceEqual("GenuineIntel"u8);
     }
 
-    private static bool HasAmx() => (X86Base.CpuId(7, 0).Edx >> AmxBf16Bit & 1) != 0;
+    /// <summary>Whether oneDNN would make use of the licence, and compute in bf16.</summary>
+    internal static bool HasAmx() => X86Base.IsSupported && (X86Base.CpuId(7, 0).Edx >> AmxBf16Bit & 1) != 0;
 }

@@ -27,7 +27,8 @@ internal sealed class WorkerThreads : IDisposable
     public int Count { get; }
 
     /// <summary>How many parts of a batch are computed at once on a device, unless something else is asked for.</summary>
-    public static int DefaultOn(Device device) => device.type == TorchSharp.DeviceType.CPU ? get_num_threads() : 1;
+    /// <remarks>No more than the process may use: libtorch counts a machine's cores, and does not know a container's share of them.</remarks>
+    public static int DefaultOn(Device device) => device.type == TorchSharp.DeviceType.CPU ? Math.Min(get_num_threads(), Environment.ProcessorCount) : 1;
 
     /// <summary>Does work on all threads at once, each called with its number from 0, and returns when all have ended.</summary>
     /// <exception cref="Exception">What the first of them threw, when all have ended.</exception>
