@@ -57,7 +57,7 @@ internal static class MutationRun
         {
             // told below, as what it was
         }
-        var taken = Math.Max(GC.GetTotalAllocatedBytes() - before, ProcessMemory.Peak() - resident);
+        var taken = Math.Max(GC.GetTotalAllocatedBytes() - before, resident is { } then ? ProcessMemory.Peak() - then : 0);
         var fault = taken > MostBytes + length ? string.Create(CultureInfo.InvariantCulture, $"it took {taken:n0} bytes for a file of {length:n0}, in {clock.Elapsed.TotalSeconds:f1} s") : null;
         return (reading.Exception?.InnerException, fault, false);
     }
@@ -70,22 +70,29 @@ internal static class MutationRun
 /// <param name="Faults">What should not be, each with the number of its case.</param>
 internal sealed record MutationReport(string Reader, int Read, int Refused, IReadOnlyList<string> Faults);
 
-/// <summary>How much memory the process has; on systems that do not tell, nothing is known, and what is allocated counts alone.</summary>
+/// <summary>How much memory the process has; some systems do not tell.</summary>
 internal static class ProcessMemory
 {
     private const string Status = "/proc/self/status";
 
     /// <summary>Begins to look for a new peak.</summary>
-    /// <returns>The bytes that are resident now.</returns>
-    public static long ForgetPeak()
+    /// <returns>The bytes that are resident now; null where that is not told.</returns>
+    public static long? ForgetPeak()
     {
-        if (!File.Exists(Status)) return 0;
-        File.WriteAllText("/proc/self/clear_refs", "5");
+        if (!File.Exists(Status)) return null;
+        try
+        {
+            File.WriteAllText("/proc/self/clear_refs", "5");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null; // a sandbox without that file: what is allocated counts alone
+        }
         return Field("VmRSS:");
     }
 
     /// <summary>The most bytes that were resident since.</summary>
-    public static long Peak() => File.Exists(Status) ? Field("VmHWM:") : 0;
+    public static long Peak() => Field("VmHWM:");
 
     private static long Field(string name)
     {
