@@ -27,7 +27,7 @@ internal sealed class FinetuneOptionSet : RunOptionSet<FinetuneOptions>
         classes.Add("--cutmix", "ALPHA", "Mix pictures by CutMix; 0: do not", nameof(ClassOptions.CutMix), c => c.CutMix, (c, v) => c with { CutMix = v }, ByPictures);
         classes.AddFlag("--random-layer", "Begin with a random layer of classes [default: with the best one on the frozen encoder]", nameof(ClassOptions.LayerFirst), (c, v) => c with { LayerFirst = !v });
         classes.AddFlag("--balance", "Let rare classes count as much as frequent ones", nameof(ClassOptions.Balance), (c, v) => c with { Balance = v });
-        AddAugmentation(Of("Augmentation", o => o.Augmentation, (o, v) => o with { Augmentation = v }), (".35", ".75", "three-augment", ByPictures));
+        AddAugmentation(Of("Augmentation", o => o.Augmentation, (o, v) => o with { Augmentation = v }), (ByPictures, ByPictures, ByPictures, ByPictures));
         var training = Of("Training", o => o.Training, (o, v) => o with { Training = v });
         AddLength(training, ByPictures);
         training.Add("--warmup-epochs", "N", "Epochs of linear warm-up, fractions allowed", nameof(TrainingOptions.WarmupEpochs), t => t.WarmupEpochs, (t, v) => t with { WarmupEpochs = v }, "a twentieth of the run");

@@ -11,7 +11,7 @@ public static class FinetuneRecipe
     public const int SparingPictures = 20;
 
     private const int Views = 50_000, FewestEpochs = 20, MostEpochs = 100;
-    private const int Few = 5_000; // training pictures below which mixing teaches less than it hides
+    private const int Few = 20_000; // training pictures below which so much of each must stay as it is: docs/results.md
     private const int SmallestBatch = 8, LargestBatch = 128;
     private const int Evaluations = 10;
 
@@ -38,12 +38,14 @@ public static class FinetuneRecipe
                 Mixup = isFew ? 0 : standard.Mixup,
                 CutMix = isFew ? 0 : standard.CutMix,
             },
-            Augmentation = ground.Augmentation with { SmallestCrop = 0.35, Policy = AugmentationPolicy.ThreeAugment, Colour = 0.75, Erasing = isFew ? 0 : 0.25 },
+            Augmentation = isFew
+                ? ground.Augmentation with { SmallestCrop = 0.5, Colour = 0.4 }
+                : ground.Augmentation with { SmallestCrop = 0.35, Policy = AugmentationPolicy.ThreeAugment, Colour = 0.75, Erasing = 0.25 },
             Training = ground.Training with
             {
                 Epochs = epochs,
                 BatchSize = batch,
-                LearningRate = PeakRate(batch) * (ground.FromScratch ? 1 : 0.5) * 256 / batch, // what has learned something has something to lose
+                LearningRate = PeakRate(batch) * (ground.FromScratch ? 1 : isFew ? 0.2 : 0.5) * 256 / batch, // what has learned something has something to lose
                 Clip = 1,
                 AverageDecay = Math.Round(Math.Clamp(1 - 10 / steps, 0.9, 0.9999), 5), // an average over about a tenth of the run
                 EvaluateEvery = Math.Max(1, epochs / Evaluations),

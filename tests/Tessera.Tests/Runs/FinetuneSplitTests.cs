@@ -87,10 +87,10 @@ public sealed class FinetuneSplitTests : IDisposable
 
         (recipe.Classes.Mixup > 0, recipe.Classes.CutMix > 0, recipe.Augmentation.Erasing > 0).ShouldBe((mixes, mixes, mixes));
         (fromScratch.Classes.LayerDecay, fromScratch.Classes.LayerFirst).ShouldBe((1, false));
-        fromScratch.Training.PeakLearningRate.ShouldBe(2 * recipe.Training.PeakLearningRate, 1e-12);
+        fromScratch.Training.PeakLearningRate.ShouldBe(1e-3 * Math.Sqrt(batch / 256.0), 1e-9);
 
         (recipe.Training.Epochs, recipe.Training.BatchSize, recipe.HoldOut).ShouldBe((epochs, batch, holdsOut));
-        recipe.Training.PeakLearningRate.ShouldBe(0.5e-3 * Math.Sqrt(batch / 256.0), 1e-9);
+        recipe.Training.PeakLearningRate.ShouldBe((mixes ? 0.5e-3 : 0.2e-3) * Math.Sqrt(batch / 256.0), 1e-9);
         Should.NotThrow(() => recipe.Validate());
     }
 
