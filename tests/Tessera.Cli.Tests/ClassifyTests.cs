@@ -125,6 +125,21 @@ public sealed class ClassifyTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Export_Writes_The_Classifier_Unless_Its_Vectors_Are_Asked_For()
+    {
+        string[] export = ["export", "--model", ClassifierFile.Write(folder["m.safetensors"], All), "--format", "onnx"];
+
+        CommandLine.Run([.. export, "-o", folder["c.onnx"], "--type", "f16"]).ShouldBeDone();
+        CommandLine.Run([.. export, "-o", folder["e.onnx"], "--layer", "1"]).ShouldBeDone();
+        CommandLine.Run([.. export, "--project", folder["app"]]).ShouldBeDone().OutputLines[0].ShouldBe(folder["app/classifier.onnx"]);
+
+        JsonDocument.Parse(File.ReadAllText(folder["c.golden.json"])).RootElement.GetProperty("probabilities").GetArrayLength().ShouldBe(ClassifierFile.Names.Count);
+        JsonDocument.Parse(File.ReadAllText(folder["e.golden.json"])).RootElement.GetProperty("vector").GetArrayLength().ShouldBe(16);
+        CommandLine.Run([.. export, "-o", folder["x.onnx"], "--graph", "classifier", "--layer", "1"]).ShouldFail(2, "--pool and --layer are for --graph encoder: a classifier gives names.");
+        CommandLine.Run("export", "--model", run.Folder, "--format", "onnx", "-o", folder["x.onnx"], "--graph", "classifier").Error.ShouldContain("holds an encoder that knows no classes, so it cannot name pictures");
+    }
+
+    [Fact]
     public void Says_What_Is_Missing_Or_Does_Not_Go_Together()
     {
         var (model, picture) = (ClassifierFile.Write(folder["m.safetensors"], null), Picture("a.png", 30));

@@ -8,6 +8,7 @@ using Tessera.Exports;
 using Tessera.Features;
 using Tessera.Onnx;
 using Tessera.Tests.Fixtures;
+using Tessera.Tests.Weights;
 using Tessera.Weights.Layouts;
 
 namespace Tessera.Tests;
@@ -74,6 +75,35 @@ public sealed class SampleTests : IDisposable
         }
         var again = Should.Throw<IOException>(() => OnnxProject.Write("tessera-tiny", folder.File("app")));
         again.Message.ShouldEndWith("Program.cs is there already: name a folder without a program.");
+    }
+
+    /// <summary>The program that <c>tessera export --project</c> writes for a classifier.</summary>
+    [Fact]
+    public void An_Exported_Classifiers_Project_Names_Pictures()
+    {
+        string[] beside = ["classifier.onnx", "classifier.golden.json", "classifier.golden.png"];
+        try
+        {
+            var model = SmallClassifier.Save(folder.File("classifier.safetensors"));
+            OnnxProject.WriteClassifier(model, folder.File("names")).Select(file => Path.GetFileName(file)).ShouldBe([.. beside[..2], "Program.cs", "names.csproj"]);
+            File.ReadAllText(folder.File("names/names.csproj")).ShouldContain("<None Include=\"classifier.*\"");
+            foreach (var file in beside) File.Copy(folder.File($"names/{file}"), Path.Join(AppContext.BaseDirectory, file), overwrite: true);
+            using var program = new CompiledProgram("exported-classifier", File.ReadAllText(folder.File("names/Program.cs")));
+
+            var lines = Lines(program.Run(folder.Path, "query.jpg", "pictures/hard.png"));
+
+            lines.Length.ShouldBe(9); // the check, and two pictures with three classes each
+            lines[0].ShouldStartWith("the same pixels, ");
+            using var classifier = PictureClassifier.Load(model);
+            var best = classifier.Classify(folder.File("query.jpg")).Classes[0];
+            lines[1].ShouldBe("query.jpg");
+            lines[2].ShouldEndWith($" {best.Title}");
+            program.RunToItsEnd(folder.Path).Error.ShouldBe("usage: PICTURE...\n");
+        }
+        finally
+        {
+            foreach (var file in beside) File.Delete(Path.Join(AppContext.BaseDirectory, file));
+        }
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using SkiaSharp;
+using Tessera.Tests.Weights;
 
 namespace Tessera.Tests.Fixtures;
 
@@ -8,12 +9,13 @@ internal sealed partial class PagePrograms : IDisposable
 {
     private readonly ScratchFolder folder = new();
 
-    /// <summary>Draws <c>cat.jpg</c>, <c>dog.jpg</c> and twelve PNG files in <c>pictures</c>.</summary>
+    /// <summary>Draws <c>cat.jpg</c>, <c>dog.jpg</c> and twelve PNG files in <c>pictures</c>, and makes a classifier, <c>classifier.safetensors</c>.</summary>
     public PagePrograms()
     {
         Draw("cat.jpg", 300, 200, 1);
         Draw("dog.jpg", 120, 340, 2);
         Directory.CreateDirectory(folder.File("pictures"));
+        SmallClassifier.Save(folder.File("classifier.safetensors"));
         for (var i = 0; i < 12; i++) Draw($"pictures/{i:D2}.png", 40 + i, 60, i);
     }
 
