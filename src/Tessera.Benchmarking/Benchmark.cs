@@ -75,21 +75,26 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
             : report;
     }
 
-    /// <summary>The whole recipe, with mixing and drop path, whatever the number of pictures.</summary>
     private StepReport Finetune(TrainingData data, TrainingOptions training, VisionTransformerOptions shape, PeakRounds peaks, RoundClock clock)
     {
-        var (images, seed) = (data.Images, options.Pretraining.Seed);
-        var classes = images.ClassNames.Count;
-        var recipe = FinetuneRecipe.For(new FinetuneOptions(), ManyPictures, classes);
-        var labelled = data with { Train = [.. data.Train.Where(p => images.Labels[p] >= 0)] };
-        var crops = new Augmentation(recipe.Augmentation, shape.ImageHeight, shape.ImageWidth, seed, shape.Channels);
-        using var objective = new ClassObjective(
-            new Classifier(shape, recipe.Classes.Pooling, classes, seed), recipe.Classes, [.. Enumerable.Repeat(1.0 / classes, classes)], crops,
-            new ModelDescription { Encoder = shape, Normalization = data.Normalization }, seed);
-        using var step = new StepUnderTest(objective, labelled, training, TransformerCost.FlopOfClassifying(shape, classes).Training);
+        var (objective, labelled) = ClassifierOf(data, shape);
+        using var owned = objective;
+        using var step = new StepUnderTest(objective, labelled, training, TransformerCost.FlopOfClassifying(shape, data.Images.ClassNames.Count).Training);
         var loss = ColdStart.Run(step, clock).Loss;
         using var benchmark = new StepBenchmark(step, clock, options, "fine-tuning step");
         return benchmark.Run(peaks, loss, Begins);
+    }
+
+    /// <summary>What makes a classifier: the whole recipe, with mixing and drop path, whatever the number of pictures.</summary>
+    internal static (ClassObjective Objective, TrainingData Labelled) ClassifierOf(TrainingData data, VisionTransformerOptions shape)
+    {
+        var (images, classes) = (data.Images, data.Images.ClassNames.Count);
+        var recipe = FinetuneRecipe.For(new FinetuneOptions(), ManyPictures, classes);
+        var crops = new Augmentation(recipe.Augmentation, shape.ImageHeight, shape.ImageWidth, data.Seed, shape.Channels);
+        var objective = new ClassObjective(
+            new Classifier(shape, recipe.Classes.Pooling, classes, data.Seed), recipe.Classes, [.. Enumerable.Repeat(1.0 / classes, classes)], crops,
+            new ModelDescription { Encoder = shape, Normalization = data.Normalization }, data.Seed);
+        return (objective, data with { Train = [.. data.Train.Where(p => images.Labels[p] >= 0)] });
     }
 
     private MachineReport Machine(PeakRounds peaks, RoundClock clock, Device device) => new(

@@ -139,7 +139,15 @@ public sealed class BenchmarkTests
     {
         using var folder = new ScratchFolder();
         using var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 32, 32), folder.Path);
-        return LiveTensors.GrowthOver(() => new StepUnderTest(options, images).Dispose());
+        return LiveTensors.GrowthOver(() =>
+        {
+            var data = Pretraining.DataOf(options, images, Pretraining.CheckedSplit(options, images));
+            using var pretraining = Pretraining.ObjectiveOf(options, data);
+            new StepUnderTest(pretraining.Objective, data, options.Training.Resolved(), flop: 1).Dispose();
+            var (objective, labelled) = Benchmark.ClassifierOf(data, pretraining.Model.Options.Encoder);
+            using var owned = objective;
+            new StepUnderTest(objective, labelled, options.Training.Resolved(), flop: 1).Dispose();
+        });
     }
 
     private static string[] Folders() => [.. Directory.GetDirectories(Path.GetTempPath(), "tessera-bench-*").Order()];

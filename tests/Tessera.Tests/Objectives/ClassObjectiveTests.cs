@@ -1,7 +1,6 @@
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Objectives;
-using Tessera.Tests.Fixtures;
 using Tessera.Weights;
 using static TorchSharp.torch;
 

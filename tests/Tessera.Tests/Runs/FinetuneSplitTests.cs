@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Runs;
 using Tessera.Runtime;

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Runs;
@@ -89,7 +88,7 @@ public sealed class FinetuningTests : IClassFixture<PackedShapes>, IDisposable
     [Fact]
     public void Keeps_The_Layer_On_The_Frozen_Encoder_Where_That_Is_Better()
     {
-        using var images = PackedImages.OpenOrPack("shapes:400", shapes.Images.Shape, folder.Path);
+        using var images = PackedImages.OpenOrPack("shapes:400", shapes.Images.Shape, folder.Path, cancellation: TestContext.Current.CancellationToken);
         // A rate at which nothing is learned: the layer cannot but be better.
         var idle = options with { HoldOut = true, Data = options.Data with { Source = "shapes:400" }, Training = options.Training with { LearningRate = 1e-9, Epochs = 1 } };
 
@@ -107,7 +106,7 @@ public sealed class FinetuningTests : IClassFixture<PackedShapes>, IDisposable
     [Fact]
     public void Takes_Another_Size_And_From_Scratch_A_Preset_Without_A_File()
     {
-        using var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 48, 48), folder.Path);
+        using var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 48, 48), folder.Path, cancellation: TestContext.Current.CancellationToken);
         Train("larger", options with { Data = options.Data with { ImageSize = "48" }, Training = options.Training with { Epochs = 1 } }, images);
         Train("scratch", options with { Model = "vit-micro", FromScratch = true, Training = options.Training with { Epochs = 1 } });
 
