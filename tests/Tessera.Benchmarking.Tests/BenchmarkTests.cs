@@ -74,7 +74,7 @@ public sealed class BenchmarkTests
     [Theory]
     [InlineData("matrix products, fp32")]
     [InlineData("training step")]
-    [InlineData("phases of the step")]
+    [InlineData("phases of the training step")]
     [InlineData("packing")]
     [InlineData("embedding")]
     public void Stops_Where_It_Is_Interrupted_And_Leaves_Nothing_Behind(string doing)
@@ -88,7 +88,7 @@ public sealed class BenchmarkTests
             if (p.Doing == doing) interrupt.Cancel();
         }));
         LiveTensors.GrowthOver(() => Should.Throw<OperationCanceledException>(() => benchmark.Run(interrupt.Token)))
-            .ShouldBe(OfBuildingAlone(Moments.Pretraining));
+            .ShouldBe(OfBuildingAlone(Moments.Pretraining, withClassifier: false)); // it comes last
         heard.ShouldBe(heard.TakeWhile(h => h != doing).Append(doing)); // nothing began after it
         Folders().ShouldBe(folders);
     }
@@ -135,7 +135,7 @@ public sealed class BenchmarkTests
     }
 
     /// <summary>TorchSharp counts the tensors that a model's parameters are made from for ever, though they are gone.</summary>
-    private static long OfBuildingAlone(PretrainOptions options)
+    private static long OfBuildingAlone(PretrainOptions options, bool withClassifier = true)
     {
         using var folder = new ScratchFolder();
         using var images = PackedImages.OpenOrPack("shapes:64", new ImageShape(3, 32, 32), folder.Path);
@@ -144,6 +144,7 @@ public sealed class BenchmarkTests
             var data = Pretraining.DataOf(options, images, Pretraining.CheckedSplit(options, images));
             using var pretraining = Pretraining.ObjectiveOf(options, data);
             new StepUnderTest(pretraining.Objective, data, options.Training.Resolved(), flop: 1).Dispose();
+            if (!withClassifier) return;
             var (objective, labelled) = Benchmark.ClassifierOf(data, pretraining.Model.Options.Encoder);
             using var owned = objective;
             new StepUnderTest(objective, labelled, options.Training.Resolved(), flop: 1).Dispose();

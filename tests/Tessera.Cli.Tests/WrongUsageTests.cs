@@ -10,10 +10,10 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
     public void Dispose() => folder.Dispose();
 
     [Theory]
-    [InlineData("", "Say what to do: pretrain, reconstruct, evaluate, embed, search, curate, look, map, report, bench, info, models, import, export, data, env. See tessera --help.")]
+    [InlineData("", "Say what to do: pretrain, finetune, classify, reconstruct, evaluate, embed, search, curate, look, map, report, bench, info, models, import, export, data, env. See tessera --help.")]
     [InlineData("data", "Say what to do: inspect, pack, fetch. See tessera data --help.")]
-    [InlineData("bench --only speed", "--only has 'speed': choose from machine,step,loader,embed, with commas between.")]
-    [InlineData("paint", "There is no 'paint': choose pretrain, reconstruct, evaluate, embed, search, curate, look, map, report, bench, info, models, import, export, data, env. See tessera --help.")]
+    [InlineData("bench --only speed", "--only has 'speed': choose from machine,step,loader,embed,finetune, with commas between.")]
+    [InlineData("paint", "There is no 'paint': choose pretrain, finetune, classify, reconstruct, evaluate, embed, search, curate, look, map, report, bench, info, models, import, export, data, env. See tessera --help.")]
     [InlineData("pretrain --bogus", "Unrecognized command or argument '--bogus'. See tessera pretrain --help.")]
     [InlineData("info --bogus", "There is no option '--bogus' here (a file of that name is ./--bogus). See tessera info --help.")]
     [InlineData("pretrain --epochs many", "--epochs is 'many': write a whole number. See tessera pretrain --help.")]

@@ -189,7 +189,7 @@ public sealed class PretrainOptionsTests
             Encoder = new() { Model = "vit-small", PatchSize = 4, Positions = PositionEmbedding.Learned, ClassToken = true, RegisterTokens = 2, LayerScale = true, NormEpsilon = 1e-5 },
             Objective = new() { Teaching = Teaching.Views, Views = new() { Crops = 3, LocalCrops = 5, Temperature = 0.1, Weight = 0.7 }, MaskTokens = 3, Placement = MaskPlacement.Decoder, DecoderDepth = 3, DecoderWidth = 64, DecoderHeads = 2, Target = ReconstructionTarget.NormalizedPixels, LossOn = LossPlaces.All, Mask = new() { Ratio = 0.1 + 0.2, Masking = "block", Unit = 8 } },
             Training = new() { Epochs = 7, BatchSize = 9, Accumulate = 2, LearningRate = 1e-5, WeightDecay = 0.1, WarmupEpochs = 0.5, Clip = 2, Device = "cpu", Precision = Precision.Bf16, EvaluateLimit = 10, FeatureLimit = 20, LogSteps = 3, CheckpointSteps = 11, Schedule = ScheduleShape.Constant, CoolDownFrom = 5, AverageDecay = 0.9, Workers = 3, EvaluateEvery = 2, CheckpointMinutes = 1 },
-            Augmentation = new() { SmallestCrop = 0.4, Flip = false, Colour = 0.5 },
+            Augmentation = new() { SmallestCrop = 0.4, Flip = false, Colour = 0.5, Policy = AugmentationPolicy.ThreeAugment, Erasing = 0.1 },
             Init = "a model",
             Seed = ulong.MaxValue,
         };
