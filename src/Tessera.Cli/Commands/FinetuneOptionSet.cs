@@ -21,8 +21,8 @@ internal sealed class FinetuneOptionSet : RunOptionSet<FinetuneOptions>
         classes.AddWord("--pool", "What stands for a picture: the mean of its patches, or the class token", nameof(ClassOptions.Pooling), c => c.Pooling, (c, v) => c with { Pooling = v });
         classes.Add("--layer-decay", "D", "How much slower each block learns than the one above it", nameof(ClassOptions.LayerDecay), c => c.LayerDecay, (c, v) => c with { LayerDecay = v }, ".75, and 1 from scratch");
         classes.Add("--freeze", "N", "Leave the first N blocks as they are", nameof(ClassOptions.Freeze), c => c.Freeze, (c, v) => c with { Freeze = v });
-        classes.Add("--drop-path", "P", "How often the last block's branches are left out of a picture; earlier ones less", nameof(ClassOptions.DropPath), c => c.DropPath, (c, v) => c with { DropPath = v });
-        classes.Add("--label-smoothing", "S", "Share of a label that is spread over all classes", nameof(ClassOptions.LabelSmoothing), c => c.LabelSmoothing, (c, v) => c with { LabelSmoothing = v });
+        classes.Add("--drop-path", "P", "How often the last block's branches are left out of a picture; earlier ones less", nameof(ClassOptions.DropPath), c => c.DropPath, (c, v) => c with { DropPath = v }, ByPictures);
+        classes.Add("--label-smoothing", "S", "Share of a label that is spread over all classes", nameof(ClassOptions.LabelSmoothing), c => c.LabelSmoothing, (c, v) => c with { LabelSmoothing = v }, ByPictures);
         classes.Add("--mixup", "ALPHA", "Mix pictures by mixup; 0: do not", nameof(ClassOptions.Mixup), c => c.Mixup, (c, v) => c with { Mixup = v }, ByPictures);
         classes.Add("--cutmix", "ALPHA", "Mix pictures by CutMix; 0: do not", nameof(ClassOptions.CutMix), c => c.CutMix, (c, v) => c with { CutMix = v }, ByPictures);
         classes.AddFlag("--random-layer", "Begin with a random layer of classes [default: with the best one on the frozen encoder]", nameof(ClassOptions.LayerFirst), (c, v) => c with { LayerFirst = !v });

@@ -85,6 +85,7 @@ public sealed class FinetuneSplitTests : IDisposable
         var fromScratch = FinetuneRecipe.For(new FinetuneOptions { Model = "x", FromScratch = true }, pictures, classes);
 
         (recipe.Classes.Mixup > 0, recipe.Classes.CutMix > 0, recipe.Augmentation.Erasing > 0).ShouldBe((mixes, mixes, mixes));
+        (recipe.Augmentation.SmallestCrop == 1, recipe.Classes.LabelSmoothing == 0, recipe.Classes.DropPath == 0).ShouldBe((!holdsOut, !holdsOut, !holdsOut));
         (fromScratch.Classes.LayerDecay, fromScratch.Classes.LayerFirst).ShouldBe((1, false));
         fromScratch.Training.PeakLearningRate.ShouldBe(1e-3 * Math.Sqrt(batch / 256.0), 1e-9);
 
