@@ -177,9 +177,14 @@ public sealed class Finetuning : IDisposable
             choice = new FinetuneChoice(ofTuned, ofLayer, KeepsLayer: ofLayer.Correct > ofTuned.Correct);
             if (choice.KeepsLayer) (kept, description) = (frozen, description with { Training = new Dictionary<string, string>(description.Training) { ["kept"] = "a linear layer on the frozen encoder" } });
         }
-        var isHeldOut = split.Watched.Length > 0;
+        if (split.Watched.Length == 0)
+        {
+            // Pictures that it was trained on it is sure of: by them every other would look like none of its classes.
+            ModelFile.SaveClassifier(run.ModelFile, kept, null, description);
+            return choice;
+        }
         var (means, familiarity) = FamiliarityMeasure.Measure(
-            kept, description.Normalization, images, split.Train, isHeldOut ? split.Watched : split.Train, isHeldOut, options.Seed, device, cancellation);
+            kept, description.Normalization, images, split.Train, split.Watched, heldOut: true, options.Seed, device, cancellation);
         using (means) ModelFile.SaveClassifier(run.ModelFile, kept, means, description with { Classes = description.Classes! with { Familiarity = familiarity } });
         return choice;
     }
