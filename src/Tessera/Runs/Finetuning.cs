@@ -63,6 +63,7 @@ public sealed class Finetuning : IDisposable
             var classifier = new Classifier(shape, options.Classes.Pooling, images.ClassNames.Count, options.Seed);
             var crops = new Augmentation(options.Augmentation, shape.ImageHeight, shape.ImageWidth, options.Seed, shape.Channels);
             objective = made = new ClassObjective(classifier, options.Classes, split.Shares, crops, Describe(normalization), options.Seed);
+            ComputePrecision.Apply(options.Training.Precision, device); // of the layer that is begun with, too
             if (!options.FromScratch && RunDirectory.NewestCheckpoint(run.Folder) is null) Begin(classifier);
             var watched = BatchLoader.Subset(split.Watched, options.Training.EvaluateLimit, options.Seed);
             Evaluator[] evaluators = watched.Length == 0 ? [] : [new ClassificationEvaluator(classifier, normalization, images, watched, device, split.WatchedSplit)];
@@ -201,7 +202,7 @@ public sealed class Finetuning : IDisposable
     private Accuracy FitLayer(Classifier classifier, int[] train, int[] deciding, bool thenOnAll, CancellationToken cancellation)
     {
         classifier.to(device);
-        var kind = new FeatureKind(options.Classes.Pooling == ClassPooling.Class ? Pooling.Class : Pooling.Mean);
+        var kind = FeatureKind.Of(options.Classes.Pooling);
         var vectors = FeatureExtraction.OfEncoder(
             classifier.Encoder, model.Description!.Normalization, images, train.Concat(deciding).ToArray(), device, kind, cancellation: cancellation);
         var (known, asked) = (Labelled(i => i < train.Length), Labelled(i => i >= train.Length));
