@@ -2,6 +2,7 @@ using Tessera.Cli.Commands;
 using Tessera.Cli.Console;
 using Tessera.Embeddings;
 using Tessera.Imaging;
+using Tessera.Ranks;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -17,14 +18,18 @@ internal static class ExitCode
     public const int Interrupted = 130; // 128 + SIGINT, as shells have it
 
     /// <summary>Says in one line what went wrong; with --verbose, where in the program too.</summary>
-    public static int Explain(Exception error, Terminal terminal, string verb)
+    /// <param name="error">What was thrown.</param>
+    /// <param name="terminal">Where it is said.</param>
+    /// <param name="verb">What was to be done.</param>
+    /// <param name="where">Said before it: which of several processes it befell.</param>
+    public static int Explain(Exception error, Terminal terminal, string verb, string where = "")
     {
         if (error is OperationCanceledException)
         {
-            terminal.Note("tessera: interrupted.");
+            terminal.Note($"tessera: {where}interrupted.");
             return Interrupted;
         }
-        terminal.Note($"tessera: {WithSwitches(error, OneLine(error), verb)}");
+        terminal.Note($"tessera: {where}{WithSwitches(error, OneLine(error), verb)}");
         if (terminal.Verbose) terminal.Note(error.ToString());
         return error is UsageException or OptionsException or ComputeDeviceException ? WrongUsage : Failed;
     }
@@ -44,7 +49,7 @@ internal static class ExitCode
     {
         var message = error.Message.Split('\n')[0].Trim();
         var expected = error is UsageException or OptionsException or ComputeDeviceException or LibTorchException or RunDirectoryException
-            or TrainingDivergedException or ModelFileException or VectorException or ImagingException or IOException or UnauthorizedAccessException;
+            or TrainingDivergedException or RanksException or ModelFileException or VectorException or ImagingException or IOException or UnauthorizedAccessException;
         return expected ? message : $"{error.GetType().Name}: {message} (--verbose shows where)";
     }
 }

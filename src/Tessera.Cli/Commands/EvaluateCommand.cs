@@ -54,7 +54,7 @@ internal static partial class EvaluateCommand
             var pictures = BatchLoader.Subset(DataSplit.Of(images, limit: null, seed).Pictures(measured), parsed.GetValue(limit), seed);
             var report = ProgressBar.While(terminal, "restoring", progress => ReconstructionEvaluation.Run(
                 loaded.Model, loaded.Description.Normalization, images, pictures, sampler, target, parsed.GetValue(batch),
-                new Relay<int>(done => progress.Report((done, pictures.Length, ""))), signals.Token));
+                new Relay<int>(done => progress.Report((done, pictures.Length, ""))), cancellation: signals.Token));
             Show(terminal, report, measured, images, sampler);
             terminal.Result(report);
             return ExitCode.Done;

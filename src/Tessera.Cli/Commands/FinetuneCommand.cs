@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Console;
 using Tessera.Imaging;
+using Tessera.Ranks;
 using Tessera.Runs;
 using Tessera.Training;
 
@@ -28,51 +29,75 @@ internal static class FinetuneCommand
         settings.AddTo(command);
         command.Add(cache);
 
-        command.SetAction(parsed =>
+        command.SetAction(parsed => RankedProcess.Run(terminal, command.Name, ranks =>
         {
             var packed = parsed.GetValue(cache)!;
             if (parsed.GetValue(resume) is { } begun)
             {
-                if (parsed.GetResult(output) is not null) throw new UsageException("--resume goes on in the run's own directory: leave out --out.");
-                if (parsed.GetResult(config) is not null) throw new UsageException("--resume goes on with the run's own options: leave out --config.");
-                return GoOn(terminal, settings, parsed, begun, packed);
+                ranks.Together(() => parsed.GetResult(output) is not null ? throw new UsageException("--resume goes on in the run's own directory: leave out --out.")
+                    : parsed.GetResult(config) is not null ? throw new UsageException("--resume goes on with the run's own options: leave out --config.") : true);
+                return GoOn(terminal, settings, parsed, begun, packed, ranks);
             }
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
-            RunDirectory.RequireFree(folder); // now, not after packing
-            return Begin(terminal, settings, parsed, parsed.GetValue(config), folder, packed);
-        });
+            return Begin(terminal, settings, parsed, parsed.GetValue(config), folder, packed, ranks);
+        }));
         return command;
     }
 
-    private static int Begin(Terminal terminal, FinetuneOptionSet settings, ParseResult parsed, string? config, string folder, string cache)
+    private static int Begin(Terminal terminal, FinetuneOptionSet settings, ParseResult parsed, string? config, string folder, string cache, Communicator ranks)
     {
-        var asked = settings.Over(config is null ? new FinetuneOptions() : FinetuneRun.ReadOptions(config), parsed);
-        if (asked.Model.Length == 0) throw new UsageException("Name the model to begin with: --model M (tessera models lists those that ship).");
-        if (config is null && !settings.Names(parsed, "--data")) throw new UsageException("Name the pictures to learn from, in one folder per class: --data SOURCE.");
-        asked = FinetuneModel.Of(asked).Fill(asked);
-        asked.Validate();
-        using var signals = new InterruptSignals(terminal);
-        using var images = Open(terminal, asked, cache, signals.Token);
-        var options = asked;
-        if (config is null)
+        var asked = ranks.Together(() =>
         {
-            var most = FinetuneSplit.Of(asked with { HoldOut = false }, images).Train.Length;
-            options = settings.Over(FinetuneRecipe.For(asked, most, images.ClassNames.Count), parsed) with { Data = asked.Data };
-        }
-        var split = Finetuning.CheckedSplit(options, FinetuneModel.Of(options), images);
-        var (run, resolved) = FinetuneRun.Begin(folder, options);
-        return Train(terminal, run, resolved, images, split, signals.Token);
+            if (ranks.IsFirst) RunDirectory.RequireFree(folder); // now, not after packing
+            var wanted = settings.Over(config is null ? new FinetuneOptions() : FinetuneRun.ReadOptions(config), parsed);
+            if (wanted.Model.Length == 0) throw new UsageException("Name the model to begin with: --model M (tessera models lists those that ship).");
+            if (config is null && !settings.Names(parsed, "--data")) throw new UsageException("Name the pictures to learn from, in one folder per class: --data SOURCE.");
+            wanted = FinetuneModel.Of(wanted).Fill(wanted);
+            wanted.Validate();
+            return Shared(wanted, ranks);
+        });
+        RankAgreement.Require(ranks, asked);
+        using var signals = new InterruptSignals(terminal);
+        using var images = ranks.Together(() => Open(terminal, asked, cache, signals.Token));
+        var (options, split) = ranks.Together(() =>
+        {
+            var wanted = asked;
+            if (config is null)
+            {
+                var most = FinetuneSplit.Of(asked with { HoldOut = false }, images).Train.Length;
+                wanted = Shared(settings.Over(FinetuneRecipe.For(asked, most, images.ClassNames.Count), parsed) with { Data = asked.Data }, ranks);
+            }
+            return (wanted, Finetuning.CheckedSplit(wanted, FinetuneModel.Of(wanted), images));
+        });
+        RunDirectory? run = null;
+        var resolved = ranks.FromFirst(() =>
+        {
+            (run, var begun) = FinetuneRun.Begin(folder, options, ranks);
+            return begun;
+        });
+        return Train(terminal, run, resolved, images, split, signals, ranks);
     }
 
-    private static int GoOn(Terminal terminal, FinetuneOptionSet settings, ParseResult parsed, string begun, string cache)
+    /// <summary>The options for so many ranks: what the command line says of one rank's workers holds.</summary>
+    private static FinetuneOptions Shared(FinetuneOptions options, Communicator ranks) => options with { Training = options.Training with { Ranks = ranks.Size } };
+
+    private static int GoOn(Terminal terminal, FinetuneOptionSet settings, ParseResult parsed, string begun, string cache, Communicator ranks)
     {
-        var (run, saved) = FinetuneRun.Open(begun);
+        RunDirectory? run = null;
+        var saved = ranks.FromFirst(() =>
+        {
+            (run, var options) = FinetuneRun.Open(begun);
+            return options;
+        });
         using var release = run;
-        var (resolved, isSame) = FinetuneRun.GoOn(saved, settings.Resumed(saved, parsed, begun));
+        var wanted = ranks.Together(() => settings.Resumed(saved, parsed, begun));
+        var (resolved, isSame) = FinetuneRun.GoOn(saved, settings.Names(parsed, "--workers") ? Shared(wanted, ranks) : wanted, ranks);
+        RankAgreement.Require(ranks, resolved);
         using var signals = new InterruptSignals(terminal);
-        using var images = Open(terminal, resolved, cache, signals.Token);
+        using var images = ranks.Together(() => Open(terminal, resolved, cache, signals.Token));
         if (!isSame) terminal.Note(CommonOptions.OtherMachine(resolved.Training));
-        return Train(terminal, run, resolved, images, Finetuning.CheckedSplit(resolved, FinetuneModel.Of(resolved), images), signals.Token);
+        var split = ranks.Together(() => Finetuning.CheckedSplit(resolved, FinetuneModel.Of(resolved), images));
+        return Train(terminal, run, resolved, images, split, signals, ranks);
     }
 
     private static ImageSet Open(Terminal terminal, FinetuneOptions options, string cache, CancellationToken cancellation)
@@ -82,7 +107,8 @@ internal static class FinetuneCommand
         return images;
     }
 
-    private static int Train(Terminal terminal, RunDirectory run, FinetuneOptions options, ImageSet images, FinetuneSplit split, CancellationToken cancellation)
+    private static int Train(
+        Terminal terminal, RunDirectory? run, FinetuneOptions options, ImageSet images, FinetuneSplit split, InterruptSignals signals, Communicator ranks)
     {
         using var release = run;
         var training = options.Training;
@@ -91,22 +117,24 @@ internal static class FinetuneCommand
         foreach (var remark in split.Remarks(images, options.Classes.Balance)) terminal.Note(remark);
         terminal.Note(string.Create(CultureInfo.InvariantCulture,
             $"recipe: {training.Epochs} epochs of {split.Train.Length / training.EffectiveBatch} steps of {training.EffectiveBatch} pictures, rate {training.PeakLearningRate:g3}, layer decay {options.Classes.LayerDecay}, drop path {options.Classes.DropPath}, mixup {options.Classes.Mixup}, CutMix {options.Classes.CutMix}, erasing {options.Augmentation.Erasing} (each can be set: see --help)"));
-        terminal.Note($"run directory: {run.Folder}");
+        if (run is not null) terminal.Note($"run directory: {run.Folder}");
         FinetuneSummary summary;
         try
         {
             summary = new TrainingView(terminal).While(progress =>
             {
-                using var finetuning = new Finetuning(run, options, images, progress, terminal);
+                using var finetuning = new Finetuning(run, options, images, run is null ? null : progress, terminal, ranks);
+                signals.Save = finetuning.SaveSoon;
                 if (finetuning.Step > 0) terminal.Note($"going on from step {finetuning.Step}");
-                return finetuning.Run(cancellation);
+                return finetuning.Run(signals.Token);
             });
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (ranks.IsAlone || ranks.EndsTogether)
         {
-            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera finetune --resume {CommonOptions.Quoted(run.Folder)}");
+            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera finetune --resume {CommonOptions.Quoted(run?.Folder ?? "")}");
             return ExitCode.Interrupted;
         }
+        if (run is null) return ExitCode.Done; // the first rank tells it
         if (summary.Choice is { } choice) terminal.Say(choice.ToString());
         if (summary.Measured is { } measured) ClassificationView.Say(terminal, measured);
         terminal.Say($"curves:   {run.CurvesFile}");

@@ -3,7 +3,10 @@ using Tessera.Cli.Console;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary>Turns Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) into a request to end well. A second one ends at once.</summary>
+/// <summary>
+/// Turns Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) into a request to end well, and SIGUSR1 into one to save what there is. A second request to
+/// end does so at once.
+/// </summary>
 /// <remarks>.NET leaves alone what was ignored when the program began: under <c>nohup</c> it goes on without its terminal.</remarks>
 internal sealed class InterruptSignals : IDisposable
 {
@@ -17,14 +20,25 @@ internal sealed class InterruptSignals : IDisposable
         registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle));
         registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle));
         registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle));
+        if (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS())
+            registrations.Add(PosixSignalRegistration.Create((PosixSignal)(OperatingSystem.IsMacOS() ? 30 : 10), HandleSave)); // SIGUSR1
     }
 
     public CancellationToken Token => source.Token;
+
+    /// <summary>Saves what there is; null while there is nothing.</summary>
+    public Action? Save { get; set; }
 
     public void Dispose()
     {
         foreach (var registration in registrations) registration.Dispose();
         source.Dispose();
+    }
+
+    private void HandleSave(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        Save?.Invoke();
     }
 
     private void Handle(PosixSignalContext context)

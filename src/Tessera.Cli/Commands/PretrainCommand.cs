@@ -3,6 +3,7 @@ using System.Globalization;
 using Tessera.Cli.Console;
 using Tessera.Evaluation;
 using Tessera.Imaging;
+using Tessera.Ranks;
 using Tessera.Runs;
 using Tessera.Training;
 using Tessera.Weights;
@@ -36,24 +37,32 @@ internal static class PretrainCommand
         settings.AddTo(command);
         command.Add(cache);
 
-        command.SetAction(parsed =>
+        command.SetAction(parsed => RankedProcess.Run(terminal, command.Name, ranks =>
         {
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
             var packed = parsed.GetValue(cache)!;
             if (parsed.GetValue(resume) is not { } begun)
             {
-                if (parsed.GetValue(finish) is not null) throw new UsageException("--finish goes with --resume RUN and --out NEW.");
-                RunDirectory.RequireFree(folder); // now, not after packing
-                return Train(terminal, Begun(settings, parsed, parsed.GetValue(recipe), parsed.GetValue(config)), packed, (options, _) => PretrainRun.Begin(folder, options));
+                var options = ranks.Together(() =>
+                {
+                    if (parsed.GetValue(finish) is not null) throw new UsageException("--finish goes with --resume RUN and --out NEW.");
+                    if (ranks.IsFirst) RunDirectory.RequireFree(folder); // now, not after packing
+                    return Begun(settings, parsed, parsed.GetValue(recipe), parsed.GetValue(config));
+                });
+                return Train(terminal, Shared(options, ranks), packed, ranks, (wanted, _) => PretrainRun.Begin(folder, wanted, ranks));
             }
-            foreach (var ground in new Option[] { recipe, config })
+            var epochs = ranks.Together(() =>
             {
-                if (parsed.GetResult(ground) is not null) throw new UsageException($"--resume goes on with the run's own options: leave out {ground.Name}.");
-            }
-            return parsed.GetValue(finish) is { } epochs
-                ? Finish(terminal, settings, parsed, begun, epochs, parsed.GetValue(output) ?? throw new UsageException("--finish needs --out: the copy's directory."), packed)
-                : GoOn(terminal, settings, parsed, begun, isElsewhere: parsed.GetResult(output) is not null, packed);
-        });
+                foreach (var ground in new Option[] { recipe, config })
+                {
+                    if (parsed.GetResult(ground) is not null) throw new UsageException($"--resume goes on with the run's own options: leave out {ground.Name}.");
+                }
+                if (parsed.GetValue(finish) is null && parsed.GetResult(output) is not null) throw new UsageException("--resume goes on in the run's own directory: leave out --out.");
+                if (parsed.GetValue(finish) is not null && parsed.GetValue(output) is null) throw new UsageException("--finish needs --out: the copy's directory.");
+                return parsed.GetValue(finish);
+            });
+            return epochs is null ? GoOn(terminal, settings, parsed, begun, packed, ranks) : Finish(terminal, settings, parsed, begun, epochs.Value, folder, packed, ranks);
+        }));
         return command;
     }
 
@@ -73,18 +82,25 @@ internal static class PretrainCommand
     private static Recipe Named(string recipe) => Recipes.Find(recipe)
         ?? throw new UsageException($"There is no recipe '{recipe}': choose {string.Join(", ", Recipes.All.Select(r => r.Name))}.");
 
-    private static int GoOn(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string begun, bool isElsewhere, string cache)
+    /// <summary>The options for so many ranks: what the command line says of one rank's workers holds.</summary>
+    private static PretrainOptions Shared(PretrainOptions options, Communicator ranks) => options with { Training = options.Training with { Ranks = ranks.Size } };
+
+    private static int GoOn(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string begun, string cache, Communicator ranks)
     {
-        if (isElsewhere) throw new UsageException("--resume goes on in the run's own directory: leave out --out.");
-        var (run, saved) = PretrainRun.Open(begun);
-        using var release = run;
-        var wanted = settings.Resumed(saved, parsed, begun);
-        return Train(terminal, wanted, cache, (options, _) =>
+        RunDirectory? run = null;
+        var saved = ranks.FromFirst(() =>
         {
-            var (resolved, isSame) = PretrainRun.GoOn(saved, options);
+            (run, var options) = PretrainRun.Open(begun);
+            return options;
+        });
+        using var release = run;
+        var wanted = ranks.Together(() => settings.Resumed(saved, parsed, begun));
+        return Train(terminal, settings.Names(parsed, "--workers") ? Shared(wanted, ranks) : wanted, cache, ranks, (options, _) =>
+        {
+            var (resolved, isSame) = PretrainRun.GoOn(saved, options, ranks);
             if (!isSame)
                 terminal.Note(CommonOptions.OtherMachine(resolved.Training));
-            return (run, resolved);
+            return (run!, resolved);
         });
     }
 
@@ -92,47 +108,69 @@ internal static class PretrainCommand
         ? $"going on from step {pretraining.Step}"
         : $"the run is finished: its last epoch, {options.Training.Epochs}, is made; a larger --epochs goes on from there";
 
-    private static int Finish(Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string source, int epochs, string folder, string cache)
+    private static int Finish(
+        Terminal terminal, PretrainOptionSet settings, ParseResult parsed, string source, int epochs, string folder, string cache, Communicator ranks)
     {
-        RunDirectory.RequireFree(folder);
-        if (settings.Names(parsed, "--epochs")) throw new UsageException("--finish says how many epochs are left: leave out --epochs.");
-        var saved = PretrainRun.ReadRunOptions(source);
-        PretrainRun.RequireUnfinished(source, saved, epochs); // now, not after packing
-        return Train(terminal, settings.Resumed(saved, parsed, source), cache,
-            (options, split) => PretrainRun.Finish(source, options, epochs, folder, split.Train.Length));
+        var saved = ranks.FromFirst(() =>
+        {
+            RunDirectory.RequireFree(folder);
+            if (settings.Names(parsed, "--epochs")) throw new UsageException("--finish says how many epochs are left: leave out --epochs.");
+            var options = PretrainRun.ReadRunOptions(source);
+            PretrainRun.RequireUnfinished(source, options, epochs); // now, not after packing
+            return options;
+        });
+        return Train(terminal, ranks.Together(() => settings.Resumed(saved, parsed, source)), cache, ranks,
+            (options, split) => PretrainRun.Finish(source, options, epochs, folder, split.Train.Length, ranks));
     }
 
+    /// <param name="terminal">Where it is told.</param>
+    /// <param name="options">What is wanted.</param>
+    /// <param name="cache">The folder of packed pictures.</param>
+    /// <param name="ranks">Those who train.</param>
+    /// <param name="directory">Makes or opens the run's directory; called on the first rank.</param>
     private static int Train(
-        Terminal terminal, PretrainOptions options, string cache, Func<PretrainOptions, DataSplit, (RunDirectory Run, PretrainOptions Options)> directory)
+        Terminal terminal, PretrainOptions options, string cache, Communicator ranks, Func<PretrainOptions, DataSplit, (RunDirectory Run, PretrainOptions Options)> directory)
     {
-        options.Validate();
+        ranks.Together(() =>
+        {
+            options.Validate();
+            return true;
+        });
+        RankAgreement.Require(ranks, options);
         using var signals = new InterruptSignals(terminal);
-        using var images = ProgressBar.Open(
-            terminal, progress => options.Data.Open(options.Seed, cache, progress, signals.Token), options.Data.NoPack ? "measuring" : "packing");
-        var split = Pretraining.CheckedSplit(options, images);
+        using var images = ranks.Together(() => ProgressBar.Open(
+            terminal, progress => options.Data.Open(options.Seed, cache, progress, signals.Token), options.Data.NoPack ? "measuring" : "packing"));
+        var split = ranks.Together(() => Pretraining.CheckedSplit(options, images));
         var where = images is PackedImages packed ? $"{(packed.WasReused ? "packed before" : "packed")}: {packed.File}" : "decoded as they are needed";
         terminal.Note(
             $"{images.SourceKind}: {split.Train.Length} training and {split.HeldOut.Length} held-out pictures of {images.SourceLocation} ({where})");
         BrokenPictures.Tell(terminal, images.Broken);
 
-        var (run, resolved) = directory(options, split);
+        RunDirectory? run = null;
+        var resolved = ranks.FromFirst(() =>
+        {
+            (run, var begun) = directory(options, split);
+            return begun;
+        });
         using var release = run;
-        terminal.Note($"run directory: {run.Folder}");
+        if (run is not null) terminal.Note($"run directory: {run.Folder}");
         PretrainSummary summary;
         try
         {
             summary = new TrainingView(terminal).While(progress =>
             {
-                using var pretraining = new Pretraining(run, resolved, images, progress, terminal);
+                using var pretraining = new Pretraining(run, resolved, images, run is null ? null : progress, terminal, ranks);
+                signals.Save = pretraining.SaveSoon;
                 if (pretraining.Step > 0) terminal.Note(Standing(pretraining, resolved));
                 return pretraining.Run(signals.Token);
             });
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (ranks.IsAlone || ranks.EndsTogether)
         {
-            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {CommonOptions.Quoted(run.Folder)}");
+            terminal.Note($"tessera: interrupted; the run is saved. Go on with: tessera pretrain --resume {CommonOptions.Quoted(run?.Folder ?? "")}");
             return ExitCode.Interrupted;
         }
+        if (run is null) return ExitCode.Done; // the first rank tells it
         if (summary.HeldOut is { } heldOut)
         {
             terminal.Say(ReportText.Standing(heldOut));

@@ -19,8 +19,11 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     /// <summary>Whether an error shows its stack trace.</summary>
     public bool Verbose { get; set; }
 
+    /// <summary>Where another process speaks for this one: what this one is called in the warnings that it gives all the same. Null: it speaks.</summary>
+    public string? QuietFor { get; set; }
+
     /// <summary>Whether progress is drawn as bars.</summary>
-    public bool IsInteractive { get; } = isInteractive;
+    public bool IsInteractive => isInteractive && QuietFor is null;
 
     /// <summary>Columns that text may fill; where nobody watches, what reads well in a file.</summary>
     public int Width => IsInteractive ? error.Profile.Width : 120;
@@ -35,12 +38,13 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     public void Say(string line)
     {
         if (Json) Note(line);
-        else Output.WriteLine(line);
+        else if (QuietFor is null) Output.WriteLine(line);
     }
 
     /// <summary>A line on standard error.</summary>
     public void Note(string line)
     {
+        if (QuietFor is not null) return;
         if (isDrawing) error.Write(new Align(new Text(line), HorizontalAlignment.Left)); // goes above the bar, and covers what was there
         else ErrorWriter.WriteLine(line); // as it is, not broken at the terminal's width
     }
@@ -65,7 +69,7 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     /// <summary>The result as one line of JSON, where that was asked for.</summary>
     public void Result<T>(T value)
     {
-        if (Json) Output.WriteLine(JsonSerializer.Serialize(value, OneLine));
+        if (Json && QuietFor is null) Output.WriteLine(JsonSerializer.Serialize(value, OneLine));
     }
 
     IDisposable? ILogger.BeginScope<TState>(TState state) => null;
@@ -75,7 +79,8 @@ internal sealed class Terminal(TextWriter output, IAnsiConsole error, bool isInt
     void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (logLevel < LogLevel.Information) return;
-        Note(formatter(state, exception));
+        if (QuietFor is null) Note(formatter(state, exception));
+        else if (logLevel >= LogLevel.Warning) ErrorWriter.WriteLine($"{QuietFor}: {formatter(state, exception)}");
     }
 
     private static readonly JsonSerializerOptions OneLine = new(TesseraJson.Options) { WriteIndented = false };

@@ -12,8 +12,13 @@ namespace Tessera.Data;
 /// <param name="Paths">(B, 2·depth) float32: what each branch of a model's blocks is multiplied by, see <see cref="DropPathSampler"/>; null: no branch is skipped.</param>
 public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor? Labels, Tensor Pictures, MixDraw? Mix = null, Tensor? Paths = null) : IDisposable
 {
+    private readonly int? whole;
+
     /// <summary>Number of pictures B.</summary>
     public int Count => (int)Pictures.shape[0];
+
+    /// <summary>Pictures of the whole batch, of which this is a rank's share or a part.</summary>
+    public int Whole { get => whole ?? Count; init => whole = value; }
 
     /// <summary>Some of its pictures, in the same memory; the tensors belong to the dispose scope at hand.</summary>
     internal Batch Part(Range pictures)
@@ -49,7 +54,7 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
     private Batch Each(Func<Tensor, Tensor> change)
     {
         Tensor? Of(Tensor? value) => value is null ? null : change(value);
-        return new Batch(Of(Images), [.. Views.Select(v => v.Each(change))], Of(Labels), change(Pictures), Mix?.Each(change, Mix.Next.Each(change)), Of(Paths));
+        return new Batch(Of(Images), [.. Views.Select(v => v.Each(change))], Of(Labels), change(Pictures), Mix?.Each(change, Mix.Next.Each(change)), Of(Paths)) { Whole = Whole };
     }
 }
 

@@ -9,11 +9,12 @@ namespace Tessera.Data;
 /// <param name="plan">What is drawn for each picture.</param>
 /// <param name="withPixels">False leaves the pixels out, which are on the device already.</param>
 /// <param name="pinned">Whether batches lie in memory from which a GPU fetches them by itself.</param>
+/// <param name="share">Which pictures of each batch are taken; null: all.</param>
 /// <remarks>
 /// A few batches at most are under way, so memory is bounded. Decoding, the cores work on all of these at once, so none idles while a batch's last
 /// picture is decoded. Batches come in their order and hold the same bytes, whatever thread was faster.
 /// </remarks>
-public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels = true, bool pinned = false)
+public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels = true, bool pinned = false, BatchShare? share = null)
 {
     private const int Ahead = 3; // enough to hide a slow batch, and small beside the model
 
@@ -63,8 +64,7 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
         {
             for (var start = 0; start < pictures.Length; start += batchSize)
             {
-                var chosen = pictures.Span[start..Math.Min(start + batchSize, pictures.Length)].ToArray();
-                var batch = Make(chosen, epoch, stop);
+                var batch = Make(pictures[start..Math.Min(start + batchSize, pictures.Length)], epoch, stop);
                 try
                 {
                     queue.Add(batch, stop);
@@ -89,8 +89,12 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
         else _ = made.Exception; // nobody waits for this batch, so its fault is nobody's
     }, TaskScheduler.Default).Wait();
 
-    private async Task<Batch> Make(int[] pictures, int epoch, CancellationToken stop)
+    private async Task<Batch> Make(ReadOnlyMemory<int> whole, int epoch, CancellationToken stop)
     {
+        var (start, count) = (share ?? BatchShare.Whole).Of(whole.Length).GetOffsetAndLength(whole.Length);
+        // The picture that the last one is mixed with is another rank's.
+        var borrows = plan.Mix is not null && count < whole.Length;
+        int[] pictures = [.. whole.Slice(start, count).Span, .. borrows ? [whole.Span[(start + count) % whole.Length]] : Array.Empty<int>()];
         var batch = Draw(pictures, epoch);
         try
         {
@@ -99,6 +103,7 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
                 if (images.DecodesWhenRead) await Decode(pictures, pixels, stop).ConfigureAwait(false);
                 else Copy(pictures, pixels);
             }
+            batch = Mixed(batch, pictures, count, whole.Length, epoch) with { Whole = whole.Length };
         }
         catch
         {
@@ -108,7 +113,17 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
         return pinned ? batch.Pin() : batch;
     }
 
-    /// <summary>A batch with everything random, and with room for its pixels.</summary>
+    /// <summary>The first pictures of a batch, with what each is mixed with: the one that follows it, and after the last the one beyond, or the first.</summary>
+    private Batch Mixed(Batch batch, int[] pictures, int count, int whole, int epoch)
+    {
+        if (plan.Mix is not { } mix) return batch;
+        var (height, width) = (images.Shape.Height, images.Shape.Width);
+        MixDraw Draw(Batch next) => mix.Draw(pictures.AsSpan(0, count), epoch, height, width, next, isOnly: whole == 1);
+        if (count == pictures.Length) return batch with { Mix = Draw(batch.Part(..1)) }; // in the same memory
+        using (batch) return batch.Part(..count) with { Mix = Draw(batch.Part(count..)) };
+    }
+
+    /// <summary>A batch with everything random but its mix, and with room for its pixels.</summary>
     private Batch Draw(int[] pictures, int epoch)
     {
         var views = plan.Views.Select((view, v) =>
@@ -120,8 +135,7 @@ public sealed class BatchLoader(ImageSet images, BatchPlan plan, bool withPixels
         var indices = tensor(Array.ConvertAll(pictures, p => (long)p));
         var (channels, height, width) = images.Shape;
         var pixels = withPixels ? empty(pictures.Length, channels, height, width, ScalarType.Byte) : null;
-        var batch = new Batch(pixels, [.. views], labels, indices, Paths: plan.Paths?.Draw(pictures, epoch));
-        return plan.Mix is { } mix ? batch with { Mix = mix.Draw(pictures, epoch, height, width, next: batch.Part(..1)) } : batch; // in the same memory
+        return new Batch(pixels, [.. views], labels, indices, Paths: plan.Paths?.Draw(pictures, epoch));
     }
 
     private void Copy(int[] pictures, Tensor pixels)

@@ -34,13 +34,14 @@ public sealed class MixSampler
     /// <param name="height">Of the pictures.</param>
     /// <param name="width">Of the pictures.</param>
     /// <param name="next">The picture that follows the last; the draw's from now on.</param>
+    /// <param name="isOnly">Whether the batch has no other picture to mix with.</param>
     /// <returns>On the CPU.</returns>
-    internal MixDraw Draw(ReadOnlySpan<int> pictures, int epoch, int height, int width, Batch next)
+    internal MixDraw Draw(ReadOnlySpan<int> pictures, int epoch, int height, int width, Batch next, bool isOnly)
     {
         var (shares, blends, boxes) = (new float[pictures.Length], new float[pictures.Length], new float[pictures.Length * BoxMask.Values]);
         for (var i = 0; i < pictures.Length; i++)
         {
-            var (blend, box) = pictures.Length == 1 ? (1, default) : Draw(pictures[i], epoch, height, width);
+            var (blend, box) = isOnly ? (1, default) : Draw(pictures[i], epoch, height, width);
             (shares[i], blends[i]) = ((float)(blend * (1 - (double)box.Height * box.Width / (height * width))), (float)blend);
             ((ReadOnlySpan<float>)[box.Top, box.Left, box.Height, box.Width]).CopyTo(boxes.AsSpan(i * BoxMask.Values, BoxMask.Values));
         }

@@ -3,6 +3,7 @@ using Tessera.Embeddings;
 using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
+using Tessera.Ranks;
 using static TorchSharp.torch;
 
 namespace Tessera.Evaluation;
@@ -21,19 +22,20 @@ public static class ClassificationEvaluation
     /// <param name="device">The model's device.</param>
     /// <param name="split">What they are.</param>
     /// <param name="progress">Told the number of pictures done.</param>
+    /// <param name="ranks">Those who share the pictures, each with the same model; null: this process alone.</param>
     /// <param name="cancellation">Ends the work early.</param>
     /// <exception cref="ImageSourceException">None has a label.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static Classified Run(
         Classifier model, PixelNormalization normalization, ImageSet images, IReadOnlyList<int> pictures, Device device,
-        MeasuredSplit split = MeasuredSplit.HeldOut, IProgress<int>? progress = null, CancellationToken cancellation = default)
+        MeasuredSplit split = MeasuredSplit.HeldOut, IProgress<int>? progress = null, Communicator? ranks = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(images);
         if (model.Classes != images.ClassNames.Count) throw new ArgumentException($"The model knows {model.Classes} classes, and the pictures have {images.ClassNames.Count}.", nameof(model));
         int[] labelled = [.. pictures.Where(p => images.Labels[p] >= 0)];
         if (labelled.Length == 0) throw new ImageSourceException($"The {ReportText.Word(split)} pictures of {images.SourceLocation} have no labels, by which a classifier is judged.");
-        var logits = FeatureExtraction.OfClassifier(model, normalization, images, labelled, device, progress, cancellation);
+        var logits = FeatureExtraction.OfClassifier(model, normalization, images, labelled, device, progress, ranks, cancellation);
         return Of(logits, labelled, images, split);
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Tessera.Imaging;
 using Tessera.Models;
+using Tessera.Ranks;
 using Tessera.Training;
 using static TorchSharp.torch;
 
@@ -13,8 +14,9 @@ namespace Tessera.Evaluation;
 /// <param name="pictures">Which of them, at least one with a label.</param>
 /// <param name="device">The model's device.</param>
 /// <param name="split">What the pictures are, for the metrics' names.</param>
+/// <param name="ranks">Those who share the pictures; null: this process alone.</param>
 public sealed class ClassificationEvaluator(
-    Classifier model, PixelNormalization normalization, ImageSet images, int[] pictures, Device device, MeasuredSplit split) : Evaluator
+    Classifier model, PixelNormalization normalization, ImageSet images, int[] pictures, Device device, MeasuredSplit split, Communicator? ranks = null) : Evaluator
 {
     private readonly string prefix = ReportText.Word(split) + "/";
 
@@ -27,7 +29,7 @@ public sealed class ClassificationEvaluator(
     /// <inheritdoc/>
     public override EvaluationResult Run(int epoch, IProgress<int>? progress, CancellationToken cancellation)
     {
-        var report = ClassificationEvaluation.Run(model, normalization, images, pictures, device, split, progress, cancellation).Report;
+        var report = ClassificationEvaluation.Run(model, normalization, images, pictures, device, split, progress, ranks, cancellation).Report;
         List<Metric> metrics = [new(prefix + "top-1", 100 * report.Top1.Share, "%")];
         if (report.Classes > 5) metrics.Add(new(prefix + "top-5", 100 * report.Top5.Share, "%")); // of fewer it says nothing
         metrics.Add(new(prefix + "loss", report.Loss, Metric.LossUnit));

@@ -3,6 +3,7 @@ using Tessera.Embeddings;
 using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
+using Tessera.Ranks;
 using Tessera.Training;
 using static TorchSharp.torch;
 
@@ -14,12 +15,13 @@ namespace Tessera.Evaluation;
 /// <param name="images">The pictures.</param>
 /// <param name="pictures">Which of them: of the development split, since choices are made by what is seen during training.</param>
 /// <param name="device">The encoder's device.</param>
+/// <param name="ranks">Those who share the pictures; null: this process alone.</param>
 /// <remarks>
 /// Each labelled picture is classified by its nearest neighbours among the others. They are few, so the figure is lower than that of
 /// <see cref="KnnEvaluation"/>: it is there to be compared from epoch to epoch.
 /// </remarks>
 public sealed class FeatureEvaluator(
-    VisionTransformer encoder, PixelNormalization normalization, ImageSet images, int[] pictures, Device device) : Evaluator
+    VisionTransformer encoder, PixelNormalization normalization, ImageSet images, int[] pictures, Device device, Communicator? ranks = null) : Evaluator
 {
     /// <summary>Fewer pictures say nothing: one has no neighbour.</summary>
     public const int FewestPictures = 2;
@@ -35,7 +37,7 @@ public sealed class FeatureEvaluator(
     /// <inheritdoc/>
     public override EvaluationResult Run(int epoch, IProgress<int>? progress, CancellationToken cancellation)
     {
-        var features = FeatureExtraction.OfEncoder(encoder, normalization, images, pictures, device, progress: progress, cancellation: cancellation);
+        var features = FeatureExtraction.OfEncoder(encoder, normalization, images, pictures, device, progress: progress, cancellation: cancellation, ranks: ranks);
         var rank = RankMe.Of(features);
         var metrics = new List<Metric> { new(Prefix + "RankMe", rank, "rank") };
         var line = string.Create(CultureInfo.InvariantCulture, $"RankMe {rank:f1} of {features.Width}");

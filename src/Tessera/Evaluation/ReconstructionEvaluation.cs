@@ -2,6 +2,7 @@ using Tessera.Data;
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Ranks;
 using static TorchSharp.torch;
 
 namespace Tessera.Evaluation;
@@ -18,18 +19,21 @@ public static class ReconstructionEvaluation
     /// <param name="device">The model's device.</param>
     /// <param name="batchSize">Pictures a forward pass; null: what a budget of memory holds, whatever the pictures' size.</param>
     /// <param name="progress">Told the number of pictures done.</param>
+    /// <param name="ranks">Those who share the pictures, each with the same model; all get the figures of all pictures. Null: this process alone.</param>
     /// <param name="cancellation">Ends the evaluation early.</param>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static ReconstructionReport Run(
         MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, MaskSampler masks,
-        Device device, int? batchSize = null, IProgress<int>? progress = null, CancellationToken cancellation = default)
+        Device device, int? batchSize = null, IProgress<int>? progress = null, Communicator? ranks = null, CancellationToken cancellation = default)
     {
+        ranks ??= Communicator.Alone;
+        var share = pictures[new BatchShare(ranks.Rank, ranks.Size).Of(pictures.Length)];
         var encoder = model.Options.Encoder;
         using var quiet = inference_mode();
         using var baselines = new Baselines(encoder, device);
         var (restored, mean, distance) = (new Tally(), new Tally(), new Tally());
         var (loss, done) = (0.0, 0);
-        foreach (var batch in new BatchLoader(images, BatchPlan.Whole(masks)).Load(pictures, batchSize ?? BatchSizeFor(model.Options), epoch: 0))
+        foreach (var batch in new BatchLoader(images, BatchPlan.Whole(masks)).Load(share, batchSize ?? BatchSizeFor(model.Options), epoch: 0))
         {
             using var owned = batch;
             cancellation.ThrowIfCancellationRequested();
@@ -48,7 +52,10 @@ public static class ReconstructionEvaluation
             Tensor Fill(Tensor hidden) =>
                 Patches.Join(mask.ToRasterOrder(cat([visible, hidden], dim: 1)), encoder.PatchSize, encoder.GridHeight);
         }
-        return new ReconstructionReport(done, loss / done, restored.Quality, mean.Quality, distance.Quality,
+        Tally[] tallies = [restored, mean, distance];
+        var sums = ranks.Sum([loss, .. tallies.SelectMany(t => t.Sums)]);
+        for (var i = 0; i < tallies.Length; i++) tallies[i].Sums = sums[(1 + 3 * i)..(4 + 3 * i)];
+        return new ReconstructionReport(pictures.Length, sums[0] / pictures.Length, restored.Quality, mean.Quality, distance.Quality,
             model.Options.Target == ReconstructionTarget.NormalizedPixels);
     }
 
@@ -67,6 +74,12 @@ public static class ReconstructionEvaluation
     private sealed class Tally
     {
         private double squaredError, similarity, pixels;
+
+        public double[] Sums
+        {
+            get => [squaredError, similarity, pixels];
+            set => (squaredError, similarity, pixels) = (value[0], value[1], value[2]);
+        }
 
         public ReconstructionQuality Quality => new(-10 * Math.Log10(squaredError / pixels), similarity / pixels);
 

@@ -1,6 +1,7 @@
 using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Ranks;
 using Tessera.Training;
 using static TorchSharp.torch;
 
@@ -14,9 +15,10 @@ namespace Tessera.Evaluation;
 /// <param name="masks">Draws the masks, those of epoch 0: the same each time.</param>
 /// <param name="device">The model's device.</param>
 /// <param name="split">What the pictures are, for the metrics' names.</param>
+/// <param name="ranks">Those who share the pictures; null: this process alone.</param>
 public sealed class ReconstructionEvaluator(
     MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, int[] pictures, MaskSampler masks, Device device,
-    MeasuredSplit split = MeasuredSplit.HeldOut) : Evaluator
+    MeasuredSplit split = MeasuredSplit.HeldOut, Communicator? ranks = null) : Evaluator
 {
     private const int ShownPictures = 8;
     private const string Psnr = "PSNR", Ssim = "SSIM", Loss = "loss";
@@ -33,7 +35,7 @@ public sealed class ReconstructionEvaluator(
     /// <inheritdoc/>
     public override EvaluationResult Run(int epoch, IProgress<int>? progress, CancellationToken cancellation)
     {
-        var report = ReconstructionEvaluation.Run(model, normalization, images, pictures, masks, device, progress: progress, cancellation: cancellation);
+        var report = ReconstructionEvaluation.Run(model, normalization, images, pictures, masks, device, progress: progress, cancellation: cancellation, ranks: ranks);
         var picture = double.IsFinite(report.Loss) ? ReconstructionFigure.Draw(model, normalization, images, Shown(), masks, device) : null;
         return new EvaluationResult(MetricsOf(report), ReportText.Line(report, split), picture);
     }

@@ -3,6 +3,7 @@ using Tessera.Data;
 using Tessera.Embeddings;
 using Tessera.Imaging;
 using Tessera.Models;
+using Tessera.Ranks;
 using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -30,18 +31,19 @@ public static class FeatureExtraction
     /// <param name="device">The encoder's device.</param>
     /// <param name="kind">What of the encoder's output; null: <see cref="FeatureKind.Standard"/>.</param>
     /// <param name="progress">Told the number of pictures done.</param>
+    /// <param name="ranks">Those who share the pictures, each with the same encoder; all get all vectors. Null: this process alone.</param>
     /// <param name="cancellation">Ends the work early.</param>
     /// <returns>(N, D), in fp32; D is the encoder's width unless the kind has another, see <see cref="FeatureKind.Width"/>.</returns>
     /// <exception cref="OptionsException">The vectors are too many for one piece of memory, or the encoder has none of the kind.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static LabelledVectors OfEncoder(
         VisionTransformer encoder, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, Device device,
-        FeatureKind? kind = null, IProgress<int>? progress = null, CancellationToken cancellation = default)
+        FeatureKind? kind = null, IProgress<int>? progress = null, Communicator? ranks = null, CancellationToken cancellation = default)
     {
         var taken = kind ?? FeatureKind.Standard;
         taken.Require(encoder.Options);
         var plan = new Plan(taken.Width(encoder.Options), PartFor(encoder.Options), device, pixels => taken.Of(encoder, normalization.Standardize(pixels)));
-        return Run(plan, images, pictures, progress, cancellation);
+        return Run(plan, images, pictures, progress, ranks, cancellation);
     }
 
     /// <summary>A classifier's answers.</summary>
@@ -51,16 +53,17 @@ public static class FeatureExtraction
     /// <param name="pictures">Which of them, in the answers' order.</param>
     /// <param name="device">The model's device.</param>
     /// <param name="progress">Told the number of pictures done.</param>
+    /// <param name="ranks">Those who share the pictures, each with the same model; all get all answers. Null: this process alone.</param>
     /// <param name="cancellation">Ends the work early.</param>
     /// <returns>(N, K), in fp32: logits</returns>
     /// <exception cref="OptionsException">They are too many for one piece of memory.</exception>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
     public static LabelledVectors OfClassifier(
         Classifier model, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, Device device,
-        IProgress<int>? progress = null, CancellationToken cancellation = default)
+        IProgress<int>? progress = null, Communicator? ranks = null, CancellationToken cancellation = default)
     {
         var plan = new Plan(model.Classes, PartFor(model.Encoder.Options), device, pixels => model.call(normalization.Standardize(pixels)));
-        return Run(plan, images, pictures, progress, cancellation);
+        return Run(plan, images, pictures, progress, ranks, cancellation);
     }
 
     /// <summary>The standardised pixels themselves: what an encoder has to be better than.</summary>
@@ -82,7 +85,7 @@ public static class FeatureExtraction
         var (channels, height, width) = images.Shape;
         var (down, right) = (Step(height), Step(width));
         var plan = new Plan(channels * (height / down) * (width / right), LargestPart, CPU, Average);
-        return Run(plan, images, pictures, progress, cancellation);
+        return Run(plan, images, pictures, progress, ranks: null, cancellation);
 
         static int Step(int side) => (side + LongestPixelSide - 1) / LongestPixelSide;
 
@@ -102,8 +105,10 @@ public static class FeatureExtraction
         return (int)Math.Clamp(Budget / (sizeof(float) * (block + picture)), 1, LargestPart);
     }
 
-    private static LabelledVectors Run(Plan plan, ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress, CancellationToken cancellation)
+    private static LabelledVectors Run(
+        Plan plan, ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress, Communicator? ranks, CancellationToken cancellation)
     {
+        if (ranks is { IsAlone: false }) return OfRanks(plan, images, pictures, progress, ranks, cancellation);
         var values = Room(pictures.Length, plan.Width);
         using var encoder = new BatchEncoder(plan.Part, plan.Device, plan.Vectors);
         var done = 0;
@@ -116,6 +121,21 @@ public static class FeatureExtraction
             MemoryMarshal.Cast<byte, float>(encoder.Encode(batch).cpu().contiguous().bytes).CopyTo(values.AsSpan(done * plan.Width));
             done += batch.Count;
             progress?.Report(done);
+        }
+        return new LabelledVectors(values, plan.Width, LabelsOf(images, pictures.Span));
+    }
+
+    /// <summary>The same of this rank's share, and then what the others made of theirs.</summary>
+    private static LabelledVectors OfRanks(
+        Plan plan, ImageSet images, ReadOnlyMemory<int> pictures, IProgress<int>? progress, Communicator ranks, CancellationToken cancellation)
+    {
+        var values = Room(pictures.Length, plan.Width);
+        var own = Run(plan, images, pictures[new BatchShare(ranks.Rank, ranks.Size).Of(pictures.Length)], progress, ranks: null, cancellation);
+        var made = 0;
+        foreach (var vectors in ranks.Gather(MemoryMarshal.AsBytes(own.Values.AsSpan()).ToArray()))
+        {
+            MemoryMarshal.Cast<byte, float>(vectors).CopyTo(values.AsSpan(made));
+            made += vectors.Length / sizeof(float);
         }
         return new LabelledVectors(values, plan.Width, LabelsOf(images, pictures.Span));
     }

@@ -37,7 +37,7 @@ public sealed class FeatureSource
     public static FeatureSource OfModel(PretrainedEncoder model, Device device, FeatureKind? kind = null) => new(
         "encoder" + Suffix(kind), $"{Words(kind)}, model {HashOf(model.File)} on {device.type} in {TypeOf(model.Encoder)}",
         (images, pictures, progress, cancellation) =>
-            FeatureExtraction.OfEncoder(model.Encoder, model.Normalization, images, pictures, device, kind, progress, cancellation));
+            FeatureExtraction.OfEncoder(model.Encoder, model.Normalization, images, pictures, device, kind, progress, cancellation: cancellation));
 
     /// <summary>An encoder of a shape that has learned nothing: what the architecture alone is worth.</summary>
     /// <param name="encoder">The shape.</param>
@@ -53,7 +53,7 @@ public sealed class FeatureSource
         (images, pictures, progress, cancellation) =>
         {
             using var random = RandomEncoder(encoder, seed, device, type);
-            return FeatureExtraction.OfEncoder(random, normalization, images, pictures, device, kind, progress, cancellation);
+            return FeatureExtraction.OfEncoder(random, normalization, images, pictures, device, kind, progress, cancellation: cancellation);
         });
 
     /// <summary>The pixels themselves, see <see cref="FeatureExtraction.OfPixels"/>.</summary>

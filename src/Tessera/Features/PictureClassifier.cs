@@ -91,7 +91,7 @@ public sealed class PictureClassifier : IDisposable
     {
         input.RequireShape(images);
         var kind = FeatureKind.Of(Classes.Pooling);
-        var vectors = FeatureExtraction.OfEncoder(model.Model.Encoder, model.Normalization, images, pictures, device, kind, progress, cancellation);
+        var vectors = FeatureExtraction.OfEncoder(model.Model.Encoder, model.Normalization, images, pictures, device, kind, progress, cancellation: cancellation);
         var answers = new List<Classification>(pictures.Length);
         foreach (var batch in ClassAnswers.Of(model.Model, model.Means, vectors, device))
         {

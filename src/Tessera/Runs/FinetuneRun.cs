@@ -1,4 +1,5 @@
 using Tessera.Imaging;
+using Tessera.Ranks;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -11,9 +12,10 @@ public static class FinetuneRun
     /// <summary>Makes the directory of a new run.</summary>
     /// <param name="folder">A folder that holds no run.</param>
     /// <param name="options">Its options; what auto comes to on this machine is written with them.</param>
+    /// <param name="ranks">Those who share the run, of which this is the first; null: this process alone.</param>
     /// <exception cref="RunDirectoryException">It holds a run already, or cannot be written.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
-    public static (RunDirectory Run, FinetuneOptions Options) Begin(string folder, FinetuneOptions options)
+    public static (RunDirectory Run, FinetuneOptions Options) Begin(string folder, FinetuneOptions options, Communicator? ranks = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         var resolved = options with
@@ -21,7 +23,7 @@ public static class FinetuneRun
             // By names that hold from any folder, so that the run can be gone on with from another.
             Data = options.Data with { Source = ImageSource.FullName(options.Data.Source), HoldOutDevelopment = options.HoldOut },
             Model = ModelFile.FullName(options.Model),
-            Training = options.Training.Resolved(),
+            Training = options.Training.ResolvedFor(ranks ?? Communicator.Alone),
         };
         return (RunDirectory.Create(folder, resolved), resolved);
     }
@@ -41,13 +43,14 @@ public static class FinetuneRun
     /// <summary>The options that a run goes on with.</summary>
     /// <param name="begun">Those it was begun with.</param>
     /// <param name="options">The same but for what may change.</param>
+    /// <param name="ranks">Those who share the run; null: this process alone.</param>
     /// <returns>The options, resolved; and whether the machine's part of them is still that of before, so that the run repeats bit for bit.</returns>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
-    public static (FinetuneOptions Options, bool IsSameMachine) GoOn(FinetuneOptions begun, FinetuneOptions options)
+    public static (FinetuneOptions Options, bool IsSameMachine) GoOn(FinetuneOptions begun, FinetuneOptions options, Communicator? ranks = null)
     {
         ArgumentNullException.ThrowIfNull(begun);
         ArgumentNullException.ThrowIfNull(options);
-        var training = options.Training.Resolved();
+        var training = options.Training.ResolvedFor(ranks ?? Communicator.Alone);
         return (options with { Training = training }, begun.Training.IsOfSameMachine(training));
     }
 }

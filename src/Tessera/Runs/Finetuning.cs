@@ -9,6 +9,7 @@ using Tessera.Features;
 using Tessera.Imaging;
 using Tessera.Models;
 using Tessera.Objectives;
+using Tessera.Ranks;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -26,7 +27,8 @@ public sealed class Finetuning : IDisposable
 {
     private const int MostBeforehand = 20_000; // pictures for the layer that is begun with: more make it hardly better
 
-    private readonly RunDirectory run;
+    private readonly RunDirectory? run; // null: another rank's
+    private readonly Communicator ranks;
     private readonly FinetuneOptions options;
     private readonly ImageSet images;
     private readonly FinetuneSplit split;
@@ -38,24 +40,28 @@ public sealed class Finetuning : IDisposable
     private readonly TrainingLoop loop;
 
     /// <summary>Prepares a run, and brings it to its newest checkpoint where it has one.</summary>
-    /// <param name="run">Its directory, new or begun; it stays with the caller.</param>
+    /// <param name="run">Its directory, new or begun, which stays with the caller; null on ranks other than the first.</param>
     /// <param name="options">Its options, filled in by <see cref="FinetuneModel.Fill"/>.</param>
     /// <param name="images">Its pictures, at the options' size; the caller has named those that are known to be broken.</param>
     /// <param name="progress">Told after each step, on the training thread.</param>
     /// <param name="logger">Told what happens, in words.</param>
+    /// <param name="ranks">Those who share the run; null: this process alone. They stay with the caller.</param>
     /// <exception cref="OptionsException">The options cannot be run on these pictures; every fault is named.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     /// <exception cref="ModelFileException">The model cannot be read.</exception>
     /// <exception cref="RunDirectoryException">A checkpoint is damaged, or a file cannot be written.</exception>
-    public Finetuning(RunDirectory run, FinetuneOptions options, ImageSet images, IProgress<TrainingProgress>? progress = null, ILogger? logger = null)
+    /// <exception cref="RanksException">The ranks differ in their options or pictures, or cannot work together.</exception>
+    public Finetuning(
+        RunDirectory? run, FinetuneOptions options, ImageSet images, IProgress<TrainingProgress>? progress = null, ILogger? logger = null, Communicator? ranks = null)
     {
-        (this.run, this.images, this.logger) = (run, images, logger ?? NullLogger.Instance);
+        (this.run, this.images, this.logger, this.ranks) = (run, images, logger ?? NullLogger.Instance, ranks ??= Communicator.Alone);
         ClassObjective? made = null;
         TrainingLoop? prepared = null;
         try
         {
+            RankAgreement.Require(ranks, options, images);
             model = FinetuneModel.Of(options);
-            this.options = options = options with { Training = options.Training.Resolved() };
+            this.options = options = options with { Training = options.Training.ResolvedFor(ranks) };
             split = CheckedSplit(options, model, images);
             shape = model.ShapeFor(options.Data);
             device = ComputeDevice.Resolve(options.Training.Device);
@@ -64,18 +70,19 @@ public sealed class Finetuning : IDisposable
             var crops = new Augmentation(options.Augmentation, shape.ImageHeight, shape.ImageWidth, options.Seed, shape.Channels);
             objective = made = new ClassObjective(classifier, options.Classes, split.Shares, crops, Describe(normalization), options.Seed);
             ComputePrecision.Apply(options.Training.Precision, device); // of the layer that is begun with, too
-            if (!options.FromScratch && RunDirectory.NewestCheckpoint(run.Folder) is null) Begin(classifier);
+            // The loop gives the first rank's weights to all.
+            if (!options.FromScratch) ranks.FromFirst(() => RunDirectory.NewestCheckpoint(run!.Folder) is not null || Begin(classifier));
             var watched = BatchLoader.Subset(split.Watched, options.Training.EvaluateLimit, options.Seed);
-            Evaluator[] evaluators = watched.Length == 0 ? [] : [new ClassificationEvaluator(classifier, normalization, images, watched, device, split.WatchedSplit)];
+            Evaluator[] evaluators = watched.Length == 0 ? [] : [new ClassificationEvaluator(classifier, normalization, images, watched, device, split.WatchedSplit, ranks)];
             var data = new TrainingData(images, split.Train, normalization, options.Seed, options.Data.OnDevice);
-            loop = prepared = new TrainingLoop(run, options.Training, objective, data, evaluators, progress, this.logger);
-            if (loop.Step < loop.Steps) run.WriteOptions(options); // some may have changed since the run was begun
+            loop = prepared = new TrainingLoop(run, options.Training, objective, data, evaluators, progress, this.logger, ranks);
+            if (loop.Step < loop.Steps) run?.WriteOptions(options); // some may have changed since the run was begun
         }
         catch
         {
             prepared?.Dispose();
             made?.Dispose();
-            run.Abandon();
+            run?.Abandon();
             throw;
         }
     }
@@ -102,24 +109,19 @@ public sealed class Finetuning : IDisposable
         return faults.Count == 0 ? split : throw new OptionsException(faults);
     }
 
+    /// <summary>Asks for a checkpoint after the step at hand; may be called from any thread. The run goes on.</summary>
+    public void SaveSoon() => loop.SaveSoon();
+
     /// <summary>Trains to the end of the run, chooses, and measures.</summary>
     /// <param name="cancellation">Ends the run after the current step, with a checkpoint.</param>
     /// <exception cref="OperationCanceledException">The run was ended early; its checkpoint is written.</exception>
     /// <exception cref="TrainingDivergedException">The loss is no longer finite; the last good checkpoint stands.</exception>
     /// <exception cref="RunDirectoryException">A file cannot be written; the last good checkpoint stands.</exception>
+    /// <exception cref="RanksException">The ranks no longer agree, or one cannot be reached; the last good checkpoint stands.</exception>
     public FinetuneSummary Run(CancellationToken cancellation = default)
     {
         var result = loop.Run(cancellation);
-        var choice = Choose(cancellation);
-        using var kept = ModelFile.LoadClassifier(run.ModelFile, device);
-        var measured = Measure(kept.Model, kept.Normalization, cancellation);
-        var info = ModelInfo.Read(run.ModelFile);
-        var summary = new FinetuneSummary(
-            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", model.File is null || options.FromScratch ? "random weights" : Path.GetFileName(model.File), images.ClassNames.Count,
-            split.Train.Length, split.Unlabelled.Length, images.Broken, info.Parameters, options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds,
-            result.ImagesPerSecond, result.FinalLoss, choice, measured);
-        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
-        return summary;
+        return ranks.FromFirst(() => Summarize(result, run!, cancellation)); // few pictures decide: the others wait
     }
 
     /// <summary>Frees the model and all that trains it; run and pictures stay.</summary>
@@ -127,6 +129,20 @@ public sealed class Finetuning : IDisposable
     {
         loop.Dispose();
         objective.Dispose();
+    }
+
+    private FinetuneSummary Summarize(TrainingResult result, RunDirectory run, CancellationToken cancellation)
+    {
+        var choice = Choose(run, cancellation);
+        using var kept = ModelFile.LoadClassifier(run.ModelFile, device);
+        var measured = Measure(run, kept.Model, kept.Normalization, cancellation);
+        var info = ModelInfo.Read(run.ModelFile);
+        var summary = new FinetuneSummary(
+            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", model.File is null || options.FromScratch ? "random weights" : Path.GetFileName(model.File), images.ClassNames.Count,
+            split.Train.Length, split.Unlabelled.Length, images.Broken, info.Parameters, options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds,
+            result.ImagesPerSecond, result.FinalLoss, choice, measured);
+        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
+        return summary;
     }
 
     private ModelDescription Describe(PixelNormalization normalization) => new()
@@ -141,7 +157,7 @@ public sealed class Finetuning : IDisposable
         },
     };
 
-    private void Begin(Classifier classifier)
+    private bool Begin(Classifier classifier)
     {
         using var source = ModelSource.Open(model.File!, ModelFile.AsItStands);
         InitialWeights.Take(source, classifier.Encoder);
@@ -150,22 +166,23 @@ public sealed class Finetuning : IDisposable
             if (known.Names.SequenceEqual(images.ClassNames) && known.Pooling == options.Classes.Pooling)
             {
                 foreach (var (name, value) in ModelFile.Parameters(classifier).Where(p => p.Name.StartsWith(ModelFile.HeadPrefix, StringComparison.Ordinal))) source.Read(name, value);
-                return;
+                return true;
             }
             logger.LogInformation("the model knows other classes than the pictures have ({Known} there, {Wanted} here; {Names} only there): its encoder is taken, and its layer of classes made anew",
                 known.Names.Count, images.ClassNames.Count, string.Join(", ", known.Names.Except(images.ClassNames).DefaultIfEmpty("none").Take(3)));
         }
-        if (!options.Classes.LayerFirst) return;
+        if (!options.Classes.LayerFirst) return true;
         var pictures = BatchLoader.Subset(split.Train, MostBeforehand, options.Seed);
         // What decides on the layer's decay is a fifth that it is not trained on; then it is trained on all.
         var deciding = BatchLoader.Subset(pictures, Math.Max(1, pictures.Length / 5), options.Seed);
         var report = FitLayer(classifier, [.. pictures.Except(deciding)], deciding, thenOnAll: true, cancellation: default);
         logger.LogInformation("begun with a linear layer on the frozen encoder, right on {Share} of training pictures that it was not trained on",
             string.Create(CultureInfo.InvariantCulture, $"{100 * report.Share:f1} %"));
+        return true;
     }
 
     /// <summary>Holds the fine-tuned model against a linear layer on the frozen encoder, and keeps what is better on pictures that neither was trained on.</summary>
-    private FinetuneChoice? Choose(CancellationToken cancellation)
+    private FinetuneChoice? Choose(RunDirectory run, CancellationToken cancellation)
     {
         using var tuned = ModelFile.LoadClassifier(run.ModelFile, device);
         FinetuneChoice? choice = null;
@@ -216,7 +233,7 @@ public sealed class Finetuning : IDisposable
     }
 
     /// <summary>The figures of what is kept, into the run's directory; null where there is nothing to measure on.</summary>
-    private ClassificationReport? Measure(Classifier kept, PixelNormalization normalization, CancellationToken cancellation)
+    private ClassificationReport? Measure(RunDirectory run, Classifier kept, PixelNormalization normalization, CancellationToken cancellation)
     {
         var (pictures, measured) = split.Test.Length > 0 ? (split.Test, MeasuredSplit.HeldOut) : (split.Watched, split.WatchedSplit);
         if (pictures.Length == 0) return null;

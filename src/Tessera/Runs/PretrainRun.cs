@@ -1,4 +1,5 @@
 using Tessera.Imaging;
+using Tessera.Ranks;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -11,16 +12,17 @@ public static class PretrainRun
     /// <summary>Makes the directory of a new run.</summary>
     /// <param name="folder">A folder that holds no run.</param>
     /// <param name="options">Its options; what auto comes to on this machine is written with them.</param>
+    /// <param name="ranks">Those who share the run, of which this is the first; null: this process alone.</param>
     /// <exception cref="RunDirectoryException">It holds a run already, or cannot be written.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
-    public static (RunDirectory Run, PretrainOptions Options) Begin(string folder, PretrainOptions options)
+    public static (RunDirectory Run, PretrainOptions Options) Begin(string folder, PretrainOptions options, Communicator? ranks = null)
     {
         var resolved = options with
         {
             // By names that hold from any folder, so that the run can be gone on with from another.
             Data = options.Data with { Source = ImageSource.FullName(options.Data.Source) },
             Init = options.Init is { } init ? ModelFile.FullName(init) : null,
-            Training = options.Training.Resolved(),
+            Training = options.Training.ResolvedFor(ranks ?? Communicator.Alone),
         };
         return (RunDirectory.Create(folder, resolved), resolved);
     }
@@ -41,11 +43,12 @@ public static class PretrainRun
     /// <summary>The options that a run goes on with; they are written down when <see cref="Pretraining"/> has found that it can.</summary>
     /// <param name="begun">Those it was begun with.</param>
     /// <param name="options">The same but for what may change: see <c>docs/formats.md</c>.</param>
+    /// <param name="ranks">Those who share the run; null: this process alone.</param>
     /// <returns>The options, resolved; and whether the machine's part of them is still that of before, so that the run repeats bit for bit.</returns>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
-    public static (PretrainOptions Options, bool IsSameMachine) GoOn(PretrainOptions begun, PretrainOptions options)
+    public static (PretrainOptions Options, bool IsSameMachine) GoOn(PretrainOptions begun, PretrainOptions options, Communicator? ranks = null)
     {
-        var training = options.Training.Resolved();
+        var training = options.Training.ResolvedFor(ranks ?? Communicator.Alone);
         if (training.Epochs != begun.Training.Epochs) training = training with { WarmupEpochs = begun.Training.Warmup }; // it hung on their number
         return (options with { Training = training }, begun.Training.IsOfSameMachine(training));
     }
@@ -69,11 +72,12 @@ public static class PretrainRun
     /// <param name="epochs">Epochs for the rate to fall in; an epoch that was begun is finished besides.</param>
     /// <param name="folder">The copy's directory.</param>
     /// <param name="trainingPictures">Pictures that are trained on.</param>
+    /// <param name="ranks">Those who share the copy; null: this process alone.</param>
     /// <exception cref="OptionsException">The run's rate is not constant.</exception>
     /// <exception cref="RunDirectoryException">The run has no checkpoint, or the copy cannot be written.</exception>
     /// <remarks>Hägele et al. 2024 (arXiv:2405.18392): a model as good as one trained with a cosine of that whole length.</remarks>
     public static (RunDirectory Run, PretrainOptions Options) Finish(
-        string source, PretrainOptions options, int epochs, string folder, int trainingPictures)
+        string source, PretrainOptions options, int epochs, string folder, int trainingPictures, Communicator? ranks = null)
     {
         RequireUnfinished(source, options, epochs);
         var (training, newest) = (options.Training, RunDirectory.NewestCheckpoint(source)!);
@@ -86,7 +90,7 @@ public static class PretrainRun
             WarmupEpochs = training.Warmup, // as it was: it hangs on the number of epochs
             CoolDownFrom = step,
         };
-        var (run, resolved) = Begin(folder, options with { Training = finished });
+        var (run, resolved) = Begin(folder, options with { Training = finished }, ranks);
         try
         {
             RunDirectory.Guard(run.Folder, () =>

@@ -7,6 +7,7 @@ using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Objectives;
+using Tessera.Ranks;
 using Tessera.Runtime;
 using Tessera.Training;
 using Tessera.Weights;
@@ -16,7 +17,8 @@ namespace Tessera.Runs;
 /// <summary>Pretrains an encoder: puts the objective, the pictures, the evaluation and the training loop together.</summary>
 public sealed class Pretraining : IDisposable
 {
-    private readonly RunDirectory run;
+    private readonly RunDirectory? run; // null: another rank's
+    private readonly Communicator ranks;
     private readonly PretrainOptions options;
     private readonly ImageSet images;
     private readonly TrainingData data;
@@ -26,47 +28,52 @@ public sealed class Pretraining : IDisposable
     private readonly TrainingLoop loop;
 
     /// <summary>Prepares a run, and brings it to its newest checkpoint where it has one.</summary>
-    /// <param name="run">Its directory, new or begun; it stays with the caller.</param>
+    /// <param name="run">Its directory, new or begun, which stays with the caller; null on ranks other than the first.</param>
     /// <param name="options">Its options.</param>
     /// <param name="images">Its pictures, at the options' size; the caller has named those that are known to be broken.</param>
     /// <param name="progress">Told after each step, on the training thread.</param>
     /// <param name="logger">Told what happens, in words.</param>
+    /// <param name="ranks">Those who share the run; null: this process alone. They stay with the caller.</param>
     /// <exception cref="OptionsException">The options cannot be run on these pictures; every fault is named.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     /// <exception cref="ModelFileException">The model to begin from cannot be read, or its encoder does not fit.</exception>
     /// <exception cref="RunDirectoryException">A checkpoint is damaged, or a file cannot be written.</exception>
+    /// <exception cref="RanksException">The ranks differ in their options or pictures, or cannot work together.</exception>
     public Pretraining(
-        RunDirectory run, PretrainOptions options, ImageSet images, IProgress<TrainingProgress>? progress = null, ILogger? logger = null)
+        RunDirectory? run, PretrainOptions options, ImageSet images, IProgress<TrainingProgress>? progress = null, ILogger? logger = null, Communicator? ranks = null)
     {
-        (this.run, this.options, this.images) = (run, options, images);
+        (this.run, this.options, this.images, this.ranks) = (run, options, images, ranks ??= Communicator.Alone);
         logger ??= NullLogger.Instance;
         PretrainObjective? made = null;
         TrainingLoop? prepared = null;
         try
         {
-            var training = options.Training.Resolved();
+            RankAgreement.Require(ranks, options, images);
+            var training = options.Training.ResolvedFor(ranks);
+            options = options with { Training = training };
             var split = CheckedSplit(options, images);
             data = DataOf(options, images, split);
             objective = made = ObjectiveOf(options, data);
-            if (options.Init is { } init && RunDirectory.NewestCheckpoint(run.Folder) is null) Begin(init, logger);
+            // The loop gives the first rank's weights to all.
+            if (options.Init is { } init) ranks.FromFirst(() => RunDirectory.NewestCheckpoint(run!.Folder) is not null || Begin(init, logger));
             var measured = options.Data.HoldOutDevelopment ? MeasuredSplit.Development : MeasuredSplit.HeldOut; // the test split is for final figures
             var evaluated = BatchLoader.Subset(split.Pictures(measured), training.EvaluateLimit, options.Seed);
             heldOut = evaluated.Length;
             if (options.Objective.Teaching != Teaching.Views)
                 restoring = new ReconstructionEvaluator(
-                    objective.Model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured);
+                    objective.Model, data.Normalization, images, evaluated, objective.Masks, ComputeDevice.Resolve(training.Device), measured, ranks);
             Evaluator[] evaluators = [.. restoring is null ? Array.Empty<Evaluator>() : [restoring], .. OfFeatures(objective.Model.Encoder, training, split)];
-            loop = prepared = new TrainingLoop(run, training, objective.Objective, data, evaluators, progress, logger);
+            loop = prepared = new TrainingLoop(run, training, objective.Objective, data, evaluators, progress, logger, ranks);
             if (loop.Step < training.CoolDownFrom)
-                throw new RunDirectoryException($"{run.Folder} was to be a finished copy of a run, and has no checkpoint to go on from: finish the run again, in another folder.");
-            this.options = options with { Training = training };
-            if (loop.Step < loop.Steps) run.WriteOptions(this.options); // some may have changed since the run was begun
+                throw new RunDirectoryException($"{run?.Folder} was to be a finished copy of a run, and has no checkpoint to go on from: finish the run again, in another folder.");
+            this.options = options;
+            if (loop.Step < loop.Steps) run?.WriteOptions(options); // some may have changed since the run was begun
         }
         catch
         {
             prepared?.Dispose();
             made?.Dispose();
-            run.Abandon();
+            run?.Abandon();
             throw;
         }
     }
@@ -91,21 +98,19 @@ public sealed class Pretraining : IDisposable
         return faults.Count == 0 ? split : throw new OptionsException(faults);
     }
 
+    /// <summary>Asks for a checkpoint after the step at hand; may be called from any thread. The run goes on.</summary>
+    public void SaveSoon() => loop.SaveSoon();
+
     /// <summary>Trains to the end of the run.</summary>
     /// <param name="cancellation">Ends the run after the current step, with a checkpoint.</param>
     /// <exception cref="OperationCanceledException">The run was ended early; its checkpoint is written.</exception>
     /// <exception cref="TrainingDivergedException">The loss is no longer finite; the last good checkpoint stands.</exception>
     /// <exception cref="RunDirectoryException">A file cannot be written; the last good checkpoint stands.</exception>
+    /// <exception cref="RanksException">The ranks no longer agree, or one cannot be reached; the last good checkpoint stands.</exception>
     public PretrainSummary Run(CancellationToken cancellation = default)
     {
         var result = loop.Run(cancellation);
-        var kept = ModelInfo.Read(run.ModelFile);
-        var summary = new PretrainSummary(
-            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", data.Train.Length, heldOut, images.Broken,
-            kept.Parameters, kept.EncoderParameters, options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
-            result.FinalLoss, restoring?.ReportOf(result.Metrics));
-        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
-        return summary;
+        return ranks.FromFirst(() => Summarize(result, run!));
     }
 
     /// <summary>Frees the model and all that trains it; run and pictures stay.</summary>
@@ -113,6 +118,17 @@ public sealed class Pretraining : IDisposable
     {
         loop.Dispose();
         objective.Dispose();
+    }
+
+    private PretrainSummary Summarize(TrainingResult result, RunDirectory run)
+    {
+        var kept = ModelInfo.Read(run.ModelFile);
+        var summary = new PretrainSummary(
+            run.Folder, $"{images.SourceKind}: {images.SourceLocation}", data.Train.Length, heldOut, images.Broken,
+            kept.Parameters, kept.EncoderParameters, options.Training.Epochs, result.Steps, options.Training.Device, result.Seconds, result.ImagesPerSecond,
+            result.FinalLoss, restoring?.ReportOf(result.Metrics));
+        RunDirectory.WriteText(run.SummaryFile, JsonSerializer.Serialize(summary, TesseraJson.Options) + "\n");
+        return summary;
     }
 
     /// <summary>The pictures that options ask for, as a training takes them.</summary>
@@ -149,12 +165,13 @@ public sealed class Pretraining : IDisposable
         return new PretrainObjective(views, model, masks, TransformerCost.FlopOfViews(shape, masks.VisibleCount, views.Counts));
     }
 
-    private void Begin(string init, ILogger logger)
+    private bool Begin(string init, ILogger logger)
     {
         var taken = ModelFile.LoadInto(init, objective.Model);
         logger.LogInformation("begun from {File}: {Taken} of {All} tensors taken", taken.File, taken.Taken.Count, taken.Taken.Count + taken.Left.Count);
         if (taken.Left.Count > 0)
             logger.LogInformation("left as they are drawn: {Left} ({Reasons})", Names(taken.Left), string.Join("; ", taken.Reasons));
+        return true;
 
         static string Names(IReadOnlyList<string> tensors) => string.Join(", ", tensors.Select(t => t.Split('.')[0]).Distinct());
     }
@@ -164,7 +181,7 @@ public sealed class Pretraining : IDisposable
     {
         var pictures = BatchLoader.Subset(split.Development, training.FeatureLimit, options.Seed);
         return pictures.Length < FeatureEvaluator.FewestPictures ? []
-            : [new FeatureEvaluator(encoder, data.Normalization, images, pictures, ComputeDevice.Resolve(training.Device))];
+            : [new FeatureEvaluator(encoder, data.Normalization, images, pictures, ComputeDevice.Resolve(training.Device), ranks)];
     }
 }
 

@@ -30,6 +30,22 @@ internal sealed class WorkerThreads : IDisposable
     /// <remarks>No more than the process may use: libtorch counts a machine's cores, and does not know a container's share of them.</remarks>
     public static int DefaultOn(Device device) => device.type == TorchSharp.DeviceType.CPU ? Math.Min(get_num_threads(), Environment.ProcessorCount) : 1;
 
+    /// <summary>The same for each of several processes on this machine: where the system has not given each its own cores, they share them.</summary>
+    public static int ShareOf(int processes)
+    {
+        var own = DefaultOn(CPU);
+        return IsBound() ? own : Math.Max(1, own / processes);
+    }
+
+    // A launcher that binds its processes to cores leaves each fewer than the machine has.
+    private static bool IsBound()
+    {
+        const string Online = "/sys/devices/system/cpu/online", Own = "/proc/self/status";
+        if (!File.Exists(Online) || !File.Exists(Own)) return false;
+        var allowed = File.ReadLines(Own).FirstOrDefault(l => l.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal))?.Split(':')[1].Trim();
+        return allowed is not null && allowed != File.ReadAllText(Online).Trim();
+    }
+
     /// <summary>Does work on all threads at once, each called with its number from 0, and returns when all have ended.</summary>
     /// <exception cref="Exception">What the first of them threw, when all have ended.</exception>
     public void Run(Action<int> job)

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using Tessera.Ranks;
 using Tessera.Weights;
 using static TorchSharp.torch;
 
@@ -9,13 +11,14 @@ namespace Tessera.Training;
 /// <c>model.NAME</c> are the weights to be used, so that a checkpoint loads as a model: where weights are averaged, their averages, and the
 /// weights themselves are <c>optimizer.weight.NAME</c>.
 /// </remarks>
-internal sealed class Checkpoint(RunDirectory run, AdamW optimizer, AveragedWeights? averaged, Objective objective, string fingerprint)
+internal sealed class Checkpoint(RunDirectory? run, AdamW optimizer, AveragedWeights? averaged, Objective objective, string fingerprint)
 {
     private const string StepKey = "tessera.step";
     private const string DataKey = "tessera.data";
 
     public void Save(long step, ModelDescription description)
     {
+        if (run is null) throw new InvalidOperationException("The first rank alone writes.");
         var metadata = ModelFile.Metadata(description);
         metadata[StepKey] = step.ToString(CultureInfo.InvariantCulture);
         metadata[DataKey] = fingerprint;
@@ -24,13 +27,37 @@ internal sealed class Checkpoint(RunDirectory run, AdamW optimizer, AveragedWeig
         run.Promote(file);
     }
 
-    /// <summary>Brings an optimiser, and the model it trains, to the newest checkpoint.</summary>
+    /// <summary>Brings the optimisers of all ranks, and the models that they train, to the newest checkpoint, or to the first rank's first weights.</summary>
     /// <returns>Its step; 0 where there is none yet.</returns>
     /// <exception cref="RunDirectoryException">It is damaged, or the pictures are no longer those it was trained on.</exception>
-    public long Restore()
+    /// <exception cref="OtherRankException">That is so on the first rank.</exception>
+    public long Restore(Communicator ranks)
     {
-        var file = RunDirectory.NewestCheckpoint(run.Folder);
-        if (file is null) return 0;
+        var step = ranks.FromFirst(Restore);
+        if (ranks.IsAlone) return step;
+        foreach (var (_, value) in Tensors()) ranks.FromFirst(value);
+        optimizer.CopyToModel();
+        optimizer.Steps = step;
+        return step;
+    }
+
+    /// <summary>Makes sure that all ranks have the same weights.</summary>
+    /// <exception cref="RanksException">One has others: all end.</exception>
+    public void RequireSame(Communicator ranks, long step)
+    {
+        if (ranks.IsAlone) return;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (_, value) in optimizer.Weights)
+        {
+            using var here = value.detach().cpu();
+            hash.AppendData(here.bytes);
+        }
+        ranks.RequireSame($"its weights at step {step}", Convert.ToHexStringLower(hash.GetHashAndReset()));
+    }
+
+    private long Restore()
+    {
+        if (run is null || RunDirectory.NewestCheckpoint(run.Folder) is not { } file) return 0;
         try
         {
             using var weights = SafetensorsFile.Open(file);

@@ -19,10 +19,10 @@ public sealed class MetricsLog
 
     private static readonly JsonSerializerOptions Json = new(TesseraJson.Options) { WriteIndented = false };
 
-    private readonly string file;
+    private readonly string? file; // null: kept in memory alone
     private readonly List<MetricsLine> lines = [];
 
-    private MetricsLog(string file) => this.file = file;
+    private MetricsLog(string? file) => this.file = file;
 
     /// <summary>The lines so far, oldest first.</summary>
     public IReadOnlyList<MetricsLine> Lines => lines;
@@ -37,21 +37,24 @@ public sealed class MetricsLog
     /// <exception cref="RunDirectoryException">The log cannot be read.</exception>
     public static MetricsLog Read(string folder)
     {
-        var log = new MetricsLog(Path.Combine(folder, RunDirectory.MetricsName));
-        if (!File.Exists(log.file)) return log;
-        RunDirectory.Guard(log.file, () =>
+        var file = Path.Combine(folder, RunDirectory.MetricsName);
+        var log = new MetricsLog(file);
+        if (!File.Exists(file)) return log;
+        RunDirectory.Guard(file, () =>
         {
-            using var text = new StreamReader(new FileStream(log.file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            using var text = new StreamReader(new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
             while (text.ReadLine() is { } line && Parse(line) is { } parsed) log.lines.Add(parsed);
         });
         return log;
     }
 
     /// <summary>Opens a run's log and drops what lies after a step, which a resumed run does again.</summary>
+    /// <param name="run">The run; null keeps the log in memory alone.</param>
+    /// <param name="upToStep">The step.</param>
     /// <exception cref="RunDirectoryException">The log cannot be read or written.</exception>
-    public static MetricsLog Open(RunDirectory run, long upToStep)
+    public static MetricsLog Open(RunDirectory? run, long upToStep)
     {
-        var log = new MetricsLog(run.MetricsFile);
+        var log = new MetricsLog(run?.MetricsFile);
         if (!File.Exists(log.file)) return log;
         // A kill can cut the last line; whatever cannot be read was not yet part of a checkpoint.
         foreach (var line in File.ReadLines(log.file).Select(Parse).TakeWhile(l => l is not null && l.Step <= upToStep)) log.lines.Add(line!);
@@ -64,7 +67,7 @@ public sealed class MetricsLog
     public void Add(MetricsLine line)
     {
         lines.Add(line);
-        RunDirectory.Guard(file, () => File.AppendAllText(file, JsonSerializer.Serialize(line, Json) + "\n"));
+        if (file is not null) RunDirectory.Guard(file, () => File.AppendAllText(file, JsonSerializer.Serialize(line, Json) + "\n"));
     }
 
     /// <summary>The curves: a panel a unit, in the order in which units appear, with speed and rate last.</summary>

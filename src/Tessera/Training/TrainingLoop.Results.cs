@@ -13,6 +13,8 @@ public sealed partial class TrainingLoop
 
     private void Evaluate(int epoch, CancellationToken cancellation)
     {
+        // Ranks end together, after the next step: none leaves while others measure with it. What was learned is saved already.
+        if (!ranks.IsAlone) cancellation = CancellationToken.None;
         averaged?.TakeTurns();
         try
         {
@@ -23,8 +25,8 @@ public sealed partial class TrainingLoop
         {
             averaged?.TakeTurns();
         }
-        board.Flush();
-        CurvesFigure.Save(run.CurvesFile, metrics.Panels());
+        board?.Flush();
+        if (run is not null) CurvesFigure.Save(run.CurvesFile, metrics.Panels());
     }
 
     private EvaluationResult Evaluate(Evaluator evaluator, int epoch, CancellationToken cancellation)
@@ -34,15 +36,15 @@ public sealed partial class TrainingLoop
         var result = evaluator.Run(epoch, new Relay<int>(done => Report(epoch, isLogStep: false, Of(done))), cancellation);
         if (result.Metrics.FirstOrDefault(IsRuined) is { } ruined)
         {
-            run.Demote(run.CheckpointFile(step)); // what measures as nothing is not the last good one
+            run?.Demote(run.CheckpointFile(step)); // what measures as nothing is not the last good one
             throw Diverged($"The {ruined.Name} is {ruined.Value}", step - 1);
         }
-        if (result.Picture is { } png)
+        if (run is not null && result.Picture is { } png)
         {
             var file = run.PictureFile(evaluator.Name, epoch);
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             PngFile.Save(file, png);
-            board.AddPng(evaluator.Name, png, step);
+            board?.AddPng(evaluator.Name, png, step);
         }
         logger.LogInformation("epoch {Epoch}/{Epochs}: {Line}", epoch, options.Epochs, result.Line);
         return result;
@@ -53,12 +55,12 @@ public sealed partial class TrainingLoop
     private void Log(long atStep, double epoch, IReadOnlyList<Metric> values)
     {
         metrics.Add(new MetricsLine(atStep, epoch, values));
-        foreach (var metric in values) board.AddScalar(metric.Name, metric.Value, atStep);
+        foreach (var metric in values) board?.AddScalar(metric.Name, metric.Value, atStep);
     }
 
     private TrainingResult Finish()
     {
-        if (!File.Exists(run.ModelFile)) // of a run that was finished, what it was trained with still holds
+        if (run is not null && !File.Exists(run.ModelFile)) // of a run that was finished, what it was trained with still holds
             ModelFile.Save(run.ModelFile, averaged?.Values ?? training.Optimizer.Weights, Describe());
         var rates = metrics.Lines.Select(l => l.Find(MetricsLog.ImagesPerSecond)).OfType<double>().Order().ToList();
         return new TrainingResult(step, Math.Round(wall.Elapsed.TotalSeconds, 1), rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null,

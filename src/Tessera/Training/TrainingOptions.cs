@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Tessera.Ranks;
 using Tessera.Runtime;
 
 namespace Tessera.Training;
@@ -54,6 +55,15 @@ public sealed record TrainingOptions
     /// </summary>
     public int? Workers { get; init; }
 
+    /// <summary>
+    /// Ranks that share each batch; a run's options hold how many there were, since the order in which gradients are summed hangs on it. Who started
+    /// them decides, not this.
+    /// </summary>
+    public int Ranks { get; init; } = 1;
+
+    /// <summary>Number format in which gradients travel between ranks. fp32: what they learn is then what one rank learns.</summary>
+    public WireFormat Wire { get; init; } = WireFormat.Fp32;
+
     /// <summary>Epochs between evaluations; one is also made at the end.</summary>
     public int EvaluateEvery { get; init; } = 1;
 
@@ -105,12 +115,27 @@ public sealed record TrainingOptions
         };
     }
 
-    /// <summary>Whether what hangs on the machine, of options that are resolved, is the same: device, number format, workers.</summary>
-    internal bool IsOfSameMachine(TrainingOptions other) => (Device, Precision, Workers) == (other.Device, other.Precision, other.Workers);
+    /// <summary>Whether what hangs on the machine, of options that are resolved, is the same: device, number format, workers, ranks.</summary>
+    internal bool IsOfSameMachine(TrainingOptions other) =>
+        (Device, Precision, Workers, Ranks, Wire) == (other.Device, other.Precision, other.Workers, other.Ranks, other.Wire);
+
+    /// <summary>The same, resolved, for ranks that share each batch: each takes a GPU of its own, and its part of the cores.</summary>
+    /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    internal TrainingOptions ResolvedFor(Communicator ranks)
+    {
+        // The number of workers of a run that other ranks shared says nothing of these.
+        var workers = ranks.Size == Ranks ? Workers : null;
+        var resolved = (this with { Ranks = ranks.Size, Workers = workers }).Resolved();
+        if (ranks.IsAlone) return resolved;
+        return resolved.Device.StartsWith("cuda", StringComparison.Ordinal)
+            ? resolved with { Device = $"cuda:{ranks.LocalRank}" }
+            : resolved with { Workers = workers ?? WorkerThreads.ShareOf(ranks.LocalSize) };
+    }
 
     /// <summary>What is wrong where there are so many training pictures; null: nothing.</summary>
     internal OptionFault? BatchFault(int pictures)
     {
+        if (BatchSize < Ranks) return new OptionFault($"a batch of {BatchSize} cannot be shared out over {Ranks} ranks: use batches of {Ranks} or more", "Training.BatchSize");
         if (pictures >= EffectiveBatch) return null;
         var largest = pictures / Accumulate;
         var what = Accumulate > 1 ? $"{Accumulate} batches of {BatchSize} are" : $"a batch of {BatchSize} is";
@@ -124,7 +149,7 @@ public sealed record TrainingOptions
     {
         (string Name, double? Value, double Least)[] numbers =
         [
-            ("number of epochs", Epochs, 1), ("batch size", BatchSize, 1), ("accumulation", Accumulate, 1), ("number of workers", Workers, 1),
+            ("number of epochs", Epochs, 1), ("batch size", BatchSize, 1), ("accumulation", Accumulate, 1), ("number of workers", Workers, 1), ("number of ranks", Ranks, 1),
             ("number of epochs between evaluations", EvaluateEvery, 1), ("evaluation limit", EvaluateLimit, 1), ("feature limit", FeatureLimit, 0),
             ("number of log steps", LogSteps, 1), ("number of checkpoint steps", CheckpointSteps, 1),
             ("weight decay", WeightDecay, 0), ("number of warm-up epochs", WarmupEpochs, 0),

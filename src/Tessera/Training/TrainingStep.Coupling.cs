@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Data;
 using Tessera.Runtime;
 using TorchSharp;
@@ -60,11 +61,34 @@ public sealed partial class TrainingStep
     /// <returns>The loss, and its gradient with respect to the embeddings, (B, K).</returns>
     private (Tensor Loss, Tensor Rows) Couple()
     {
-        var all = cat([.. waiting.Select(p => p.Embeddings.detach().to(ScalarType.Float32))], dim: 0).requires_grad_(); // (B, K)
+        var own = cat([.. waiting.Select(p => p.Embeddings.detach().to(ScalarType.Float32))], dim: 0); // (b, K)
+        var all = (ranks.IsAlone ? own : OfAllRanks(own)).requires_grad_(); // (B, K)
         var loss = objective.Couple(all);
         var gradients = autograd.grad([loss], [all, .. projected]).ToArray();
         projections = Owned(gradients[1..]);
-        return (loss, gradients[0]);
+        return (loss, ranks.IsAlone ? gradients[0] : cat([.. Places().Select(p => gradients[0].narrow(0, p.Start, p.Count))]));
+    }
+
+    /// <summary>The embeddings of the whole effective batch, in its order, whoever computed them.</summary>
+    private Tensor OfAllRanks(Tensor own)
+    {
+        var width = own.shape[1];
+        var ofRanks = ranks.Gather(own.cpu().contiguous().bytes.ToArray())
+            .Select(rows => tensor(MemoryMarshal.Cast<byte, float>(rows).ToArray()).view(-1, width).to(device)).ToArray();
+        var batches = Places().Count;
+        return cat([.. Enumerable.Range(0, batches).SelectMany(b => ofRanks.Select(rows => rows.narrow(0, b * (rows.shape[0] / batches), rows.shape[0] / batches)))]);
+    }
+
+    /// <summary>Where this rank's pictures stand in the effective batch: a place in each of its batches.</summary>
+    private List<(long Start, int Count)> Places()
+    {
+        var places = new List<(long, int)>();
+        foreach (var part in waiting.Where(p => p.Range.GetOffsetAndLength(p.Batch.Count).Offset == 0))
+        {
+            var (start, count) = share.Of(part.Batch.Whole).GetOffsetAndLength(part.Batch.Whole);
+            places.Add(((long)places.Count * part.Batch.Whole + start, count));
+        }
+        return places;
     }
 
     private void GoBack(CoupledPart part, Tensor gradients, long start, int worker)
@@ -93,7 +117,7 @@ public sealed partial class TrainingStep
         public int Count { get; } = range.GetOffsetAndLength(batch.Count).Length;
 
         /// <summary>The part's share of its batch.</summary>
-        public double Share => (double)Count / Batch.Count;
+        public double Share => (double)Count / Batch.Whole;
 
         /// <summary>What the forward pass made, with all that it kept; null where it is made again.</summary>
         public ObjectivePart? Made { get; private set; }

@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Ranks;
 using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -23,15 +24,20 @@ public sealed partial class TrainingStep : IDisposable
     private readonly Tensor[] encoded, projected; // the parameters that parts have gradients of, and those that coupling has
     private readonly List<(bool IsProjected, int Index)> order = []; // where each of the optimiser's parameters stands in them
     private readonly Tensor[]?[] sums; // a worker's gradients of the former so far
+    private readonly Communicator ranks;
+    private readonly BatchShare share; // which pictures of a batch are this rank's
+    private readonly GradientReduction? reduction; // null where there is one rank
 
     /// <summary>Brings an objective's model to its device and number format, and prepares steps on it.</summary>
     /// <param name="objective">What is learned; it stays with the caller.</param>
     /// <param name="data">The pictures.</param>
     /// <param name="options">Device, number format, workers, accumulation, clipping: resolved, see <see cref="TrainingOptions.Resolved"/>.</param>
+    /// <param name="ranks">Those who share each batch; null: this process alone. They stay with the caller.</param>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
-    public TrainingStep(Objective objective, TrainingData data, TrainingOptions options)
+    public TrainingStep(Objective objective, TrainingData data, TrainingOptions options, Communicator? ranks = null)
     {
-        (this.objective, this.options) = (objective, options);
+        (this.objective, this.options, this.ranks) = (objective, options, ranks ?? Communicator.Alone);
+        share = new BatchShare(this.ranks.Rank, this.ranks.Size);
         device = ComputeDevice.Resolve(options.Device);
         if (device.type == DeviceType.CPU) ProcessHeap.KeepFreedMemory();
         ComputePrecision.Apply(options.Precision, device);
@@ -49,13 +55,15 @@ public sealed partial class TrainingStep : IDisposable
         try
         {
             resident = ResidentPixels.Place(data.Images, data.OnDevice, device);
-            Loader = new BatchLoader(data.Images, objective.Plan, withPixels: resident is null, pinned: device.type == DeviceType.CUDA);
+            Loader = new BatchLoader(data.Images, objective.Plan, withPixels: resident is null, pinned: device.type == DeviceType.CUDA, share);
+            if (!this.ranks.IsAlone) reduction = new GradientReduction(this.ranks, Optimizer.Parameters, device, options.Wire);
             preparation = new BatchPreparation(objective.Plan, data.Normalization, device, resident);
             threads = new WorkerThreads(workers);
             sums = new Tensor[]?[workers];
         }
         catch
         {
+            reduction?.Dispose();
             resident?.Dispose();
             Optimizer.Dispose();
             throw;
@@ -74,8 +82,8 @@ public sealed partial class TrainingStep : IDisposable
     /// <summary>Parts of a batch that are computed at once.</summary>
     internal int Workers => threads.Count;
 
-    /// <summary>Adds a batch's gradients; where pictures are coupled, notes what <see cref="Update"/> needs of it.</summary>
-    /// <returns>The mean of its pictures' own losses, a scalar that has not been waited for; the caller disposes it.</returns>
+    /// <summary>Adds a batch's gradients; where pictures are coupled, notes what <see cref="Update(double)"/> needs of it.</summary>
+    /// <returns>The mean of its pictures' own losses, of a rank's share what it adds to that mean: a scalar that has not been waited for; the caller disposes it.</returns>
     public Tensor Accumulate(Batch batch)
     {
         IReadOnlyList<Range> ranges = device.type == DeviceType.CPU
@@ -96,11 +104,21 @@ public sealed partial class TrainingStep : IDisposable
     /// <exception cref="InvalidOperationException">There are no gradients.</exception>
     public Tensor? Update(double learningRate)
     {
+        var nothing = default(StepSignals);
+        return Update(learningRate, ref nothing);
+    }
+
+    /// <param name="learningRate">The step's rate.</param>
+    /// <param name="signals">What this rank asks of all; afterwards, what any of them has asked.</param>
+    internal Tensor? Update(double learningRate, ref StepSignals signals)
+    {
         var coupled = waiting.Count > 0 ? AddCoupledGradients() : null;
         var all = sums.OfType<Tensor[]>().ToArray(); // a batch may have fewer parts than there are workers
         if (all.Length == 0) throw new InvalidOperationException("There are no gradients: call Accumulate before Update.");
         if (all.Length > 1) threads.Run(worker => AddUp(all, worker));
         Tensor[] gradients = projections is null ? all[0] : [.. order.Select(o => o.IsProjected ? projections[o.Index] : all[0][o.Index])];
+        // The projector's gradients are of the whole batch already, and the same on all ranks: they count once.
+        if (reduction is not null) gradients = reduction.Sum(gradients, i => ranks.IsFirst || !order[i].IsProjected, ref signals);
         if (options.Clip is { } norm) TensorLists.Clip(gradients, norm);
         ForEach(Optimizer.Shares, (share, _) => Optimizer.Step(learningRate, gradients, share));
         LetGo();
@@ -112,6 +130,7 @@ public sealed partial class TrainingStep : IDisposable
     {
         threads.Dispose();
         LetGo();
+        reduction?.Dispose();
         resident?.Dispose();
         Optimizer.Dispose();
     }
@@ -139,7 +158,7 @@ public sealed partial class TrainingStep : IDisposable
         using var scope = NewDisposeScope();
         var part = batch.Part(pictures);
         var views = Timed(StepPhase.Augment, worker, () => preparation.Prepare(part));
-        var loss = Timed(StepPhase.Forward, worker, () => objective.Forward(views).Loss!.Times((double)part.Count / batch.Count));
+        var loss = Timed(StepPhase.Forward, worker, () => objective.Forward(views).Loss!.Times((double)part.Count / batch.Whole));
         sums[worker] = Timed(StepPhase.Backward, worker, () => Added(sums[worker], [loss.Times(1.0 / options.Accumulate)]));
         return loss.detach().DetachFromDisposeScope();
     }
