@@ -14,7 +14,7 @@ public sealed class ArchitectureTests
 {
     /// <summary>The rooms of the library. Each may use those before it.</summary>
     private static readonly string[] Rooms =
-        ["Runtime", "Figures", "Models", "Masking", "Data", "Weights", "Features", "Training", "Objectives", "Evaluation", "Exports", "Runs"];
+        ["Runtime", "Ranks", "Figures", "Models", "Masking", "Data", "Weights", "Features", "Training", "Objectives", "Evaluation", "Exports", "Runs"];
 
     private static readonly Assembly Library = typeof(MaskedAutoencoder).Assembly;
 

@@ -178,7 +178,7 @@ internal sealed class RankWatch : IDisposable
     {
         if (isLeaving) return;
         var message = $"{ranks.Name(peer.Rank)} was lost at step {peer.Step}: it ended, or cannot be reached any more. The run's last checkpoint stands: go on from it, with any number of ranks.";
-        if (ranks.IsFirst) Tell(Word.Failed, besides: peer);
+        if (ranks.IsFirst) Tell(Word.Failed); // to that one as well: should it only have stood still, it ends without a word of its own
         lost(new RankLoss(ranks.Rank <= 1 ? message : null)); // should rank 0 be lost, all others see it
     }
 

@@ -90,7 +90,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
     {
         using var scope = NewDisposeScope();
         int[] pictures = [.. Enumerable.Range(0, 8000)];
-        using var draw = new MixSampler(0.4, 1, Seed).Draw(pictures, Epoch, 100, 100, Nothing());
+        using var draw = new MixSampler(0.4, 1, Seed).Draw(pictures, Epoch, 100, 100, Nothing(), isOnly: false);
         var (shares, blends) = (draw.Shares.Floats(), draw.Blends.Floats());
         var boxes = draw.Boxes.Floats().Chunk(4).ToList();
         var mixedUp = Enumerable.Range(0, pictures.Length).Where(i => blends[i] < 1).ToList();
@@ -108,7 +108,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
     {
         float[] Of(int[] pictures, int at, int epoch = Epoch, ulong seed = Seed)
         {
-            using var draw = new MixSampler(0.8, 1, seed).Draw(pictures, epoch, Height, Width, Nothing());
+            using var draw = new MixSampler(0.8, 1, seed).Draw(pictures, epoch, Height, Width, Nothing(), isOnly: false);
             return [draw.Shares.Floats()[at], draw.Blends.Floats()[at], .. draw.Boxes.Floats()[(4 * at)..(4 * at + 4)]];
         }
 
@@ -240,7 +240,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
     {
         var numbers = Enumerable.Range(0, (int)pixels.shape[0]).ToArray();
         var batch = new Batch(pixels, [new ViewDraw(null, null, null)], tensor(numbers.Select(n => 100L + n).ToArray()), tensor(numbers.Select(n => (long)n).ToArray()));
-        return batch with { Mix = mix.Draw(numbers, Epoch, Height, Width, batch.Part(..1)) };
+        return batch with { Mix = mix.Draw(numbers, Epoch, Height, Width, batch.Part(..1), isOnly: numbers.Length == 1) };
     }
 
     private static Batch Nothing() => new(null, [], null, zeros(1, ScalarType.Int64));
