@@ -7,8 +7,8 @@ namespace Tessera.Cli.Tests;
 
 public sealed class OptionSetTests
 {
-    /// <summary>What no switch sets: the version, and what --finish works out.</summary>
-    private static readonly string[] WithoutSwitch = ["Version", "Training.CoolDownFrom"];
+    /// <summary>What no switch sets: the version, what --finish works out, and how many ranks a launcher started.</summary>
+    private static readonly string[] WithoutSwitch = ["Version", "Training.CoolDownFrom", "Training.Ranks"];
 
     [Fact]
     public void Every_Option_Of_Pretraining_Has_A_Switch_And_No_Switch_Names_Another() =>
@@ -17,7 +17,7 @@ public sealed class OptionSetTests
 
     /// <summary>Besides the version: what is decided by another option, and what a classifier has no use for.</summary>
     private static readonly string[] WithoutSwitchOfClassifiers =
-        ["Version", "Job", "Data.Channels", "Data.HoldOutDevelopment", "Training.CoolDownFrom", "Training.Schedule", "Training.FeatureLimit"];
+        ["Version", "Job", "Data.Channels", "Data.HoldOutDevelopment", "Training.CoolDownFrom", "Training.Schedule", "Training.FeatureLimit", "Training.Ranks"];
 
     [Fact]
     public void Every_Option_Of_Fine_Tuning_Has_A_Switch_And_No_Switch_Names_Another() =>

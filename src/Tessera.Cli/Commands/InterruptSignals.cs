@@ -4,8 +4,8 @@ using Tessera.Cli.Console;
 namespace Tessera.Cli.Commands;
 
 /// <summary>
-/// Turns Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) into a request to end well, and SIGUSR1 into one to save what there is. A second request to
-/// end does so at once.
+/// Turns Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) into a request to end well, and SIGUSR1 into one to save what there is. A second Ctrl-C ends
+/// at once.
 /// </summary>
 /// <remarks>.NET leaves alone what was ignored when the program began: under <c>nohup</c> it goes on without its terminal.</remarks>
 internal sealed class InterruptSignals : IDisposable
@@ -43,10 +43,10 @@ internal sealed class InterruptSignals : IDisposable
 
     private void Handle(PosixSignalContext context)
     {
-        // The shell and the system both tell of a terminal that closes: the second is no impatience.
-        context.Cancel = context.Signal == PosixSignal.SIGHUP || !source.IsCancellationRequested;
+        // The shell and the system both tell of a terminal that closes, and Slurm tells twice of the end of a job's time: that is no impatience.
+        context.Cancel = context.Signal is PosixSignal.SIGHUP or PosixSignal.SIGTERM || !source.IsCancellationRequested;
         if (source.IsCancellationRequested) return;
-        terminal.Note("stopping; a second interrupt stops at once");
+        terminal.Note("stopping; a second Ctrl-C stops at once");
         source.Cancel();
     }
 }

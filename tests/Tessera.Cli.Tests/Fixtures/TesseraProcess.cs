@@ -37,6 +37,10 @@ internal sealed class TesseraProcess : IDisposable
     public static TesseraProcess WithoutHangUp(IEnumerable<string> arguments) =>
         new(new ProcessStartInfo("sh", ["-c", "trap '' HUP; exec dotnet \"$@\"", "sh", Program(AppContext.BaseDirectory), .. arguments]), []);
 
+    /// <summary>Begins it by another program, such as a launcher of several.</summary>
+    public static TesseraProcess By(string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment) =>
+        new(new ProcessStartInfo(program, arguments), environment);
+
     public static Outcome Run(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
         using var process = new TesseraProcess(arguments, environment);
@@ -59,13 +63,15 @@ internal sealed class TesseraProcess : IDisposable
     public IReadOnlySet<string> MappedFiles() =>
         File.ReadLines($"/proc/{process.Id}/maps").Select(line => line.IndexOf('/') is var start and >= 0 ? line[start..] : "").ToHashSet();
 
-    private static string Program(string folder) => Path.Join(folder, "Tessera.Cli.dll");
+    public static string Program(string folder) => Path.Join(folder, "Tessera.Cli.dll");
 
     public bool HasExited => process.HasExited;
 
     public void Kill() => process.Kill();
 
-    public void Signal(int signal) => kill(process.Id, signal).ShouldBe(0);
+    public void Signal(int signal) => Signal(process.Id, signal);
+
+    public static void Signal(int process, int signal) => kill(process, signal).ShouldBe(0);
 
     /// <summary>Waits for the end; standard error is what came after the last line that was waited for.</summary>
     public Outcome Finish()

@@ -90,7 +90,10 @@ public sealed class SharedTrainingTests(PackedShapes shapes) : IClassFixture<Pac
     {
         var options = new FinetuneOptions
         {
-            Model = "vit-micro", FromScratch = true, Data = new() { Source = "shapes:64", ImageSize = "32" }, HoldOut = false,
+            Model = "vit-micro",
+            FromScratch = true,
+            HoldOut = false,
+            Data = new() { Source = "shapes:64", ImageSize = "32" },
             Classes = new() { Mixup = 0.8, CutMix = 1, DropPath = 0.2 },
             Training = new() { BatchSize = 16, Epochs = 2, LogSteps = 1, Clip = 1, Workers = 1, Precision = Precision.Fp32, FeatureLimit = 0 },
         };
