@@ -1,3 +1,4 @@
+using System.Globalization;
 using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -139,6 +140,13 @@ public sealed class VisionTransformer : Module<Tensor, Tensor>
         else tokens = Skip(tokens, paths.to(tokens.dtype));
         return norm.call(WithoutRegisters(tokens)).MoveToOuterDisposeScope();
     }
+
+    /// <summary>A block, from 0.</summary>
+    internal TransformerBlock Block(int index) => blocks[index];
+
+    /// <summary>Whether a parameter, by its name here, is used no later than in a block.</summary>
+    internal static bool IsUsedUpTo(int block, string name) => name.Split('.') is ["blocks", var number, ..]
+        ? int.Parse(number, CultureInfo.InvariantCulture) <= block : !name.StartsWith("norm.", StringComparison.Ordinal);
 
     /// <summary>Runs the blocks, and multiplies their branches.</summary>
     /// <param name="tokens">(B, n, D)</param>

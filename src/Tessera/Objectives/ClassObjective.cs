@@ -53,6 +53,9 @@ public sealed class ClassObjective : Objective
     public override ObjectiveCost Cost { get; }
 
     /// <inheritdoc/>
+    public override IReadOnlyList<BackwardCut> Cuts => EncoderCuts.Of(model.Encoder);
+
+    /// <inheritdoc/>
     public override ObjectivePart Forward(PreparedBatch part)
     {
         using var scope = NewDisposeScope();

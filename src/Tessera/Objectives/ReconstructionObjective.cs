@@ -25,6 +25,9 @@ public sealed class ReconstructionObjective(
     public override ObjectiveCost Cost { get; } = new(TransformerCost.BytesKept(model.Options, masks.VisibleCount), masks.PatchCount);
 
     /// <inheritdoc/>
+    public override IReadOnlyList<BackwardCut> Cuts => EncoderCuts.Of(model);
+
+    /// <inheritdoc/>
     public override ObjectivePart Forward(PreparedBatch part)
     {
         var view = part.Views[0];

@@ -69,6 +69,9 @@ public sealed class ViewsObjective : Objective
     public override nn.Module Projector => projector;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<BackwardCut> Cuts => EncoderCuts.Of(model);
+
+    /// <inheritdoc/>
     public override ObjectivePart Forward(PreparedBatch part)
     {
         using var scope = NewDisposeScope();

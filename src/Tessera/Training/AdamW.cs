@@ -63,6 +63,9 @@ public sealed class AdamW : IDisposable
     /// <summary>The parameters that are trained, in the order in which gradients are handed in.</summary>
     internal IReadOnlyList<Parameter> Parameters => all;
 
+    /// <summary>Their names.</summary>
+    internal IReadOnlyList<string> Names => names;
+
     /// <summary>Into how many parts the parameters fall.</summary>
     internal int Shares { get; }
 

@@ -5,10 +5,10 @@ using static TorchSharp.torch;
 
 namespace Tessera.Training;
 
-/// <summary>Adds the gradients of all ranks up, in flat pieces: while one is on its way, the next is laid together.</summary>
+/// <summary>Adds the gradients of all ranks up, in flat pieces: while one is on its way, the next is laid together, or the backward pass goes on.</summary>
 /// <remarks>
-/// Pieces are of a few megabytes: small enough to be begun early, and large enough that a wire is used to its width. They hold the parameters from the last
-/// to the first, as the backward pass comes by them.
+/// A piece has a few megabytes: small enough to be begun early, and large enough that a wire is used to its width. Pieces hold parameters of one stage of the
+/// backward pass, from the last to the first, as it comes by them.
 /// </remarks>
 internal sealed class GradientReduction : IDisposable
 {
@@ -18,55 +18,82 @@ internal sealed class GradientReduction : IDisposable
     private readonly Tensor flat; // (values of all parameters, and the signals), fp32
     private readonly Tensor? wire; // the same in bf16, where sums travel so
     private readonly Tensor[] views; // of the flat values, in the parameters' order and shapes
+    private readonly int[] stageOf; // of a parameter
     private readonly List<Piece> pieces = [];
+    private readonly List<(Piece Piece, Tensor Sent, Task Sum)> begun = [];
+    private int next; // the stage that is begun next
 
     /// <param name="ranks">Who adds.</param>
     /// <param name="parameters">Whose gradients.</param>
+    /// <param name="stageOf">In which stage of the backward pass each has its gradient, from 0.</param>
     /// <param name="device">Where they are.</param>
     /// <param name="format">In which they travel.</param>
-    public GradientReduction(Communicator ranks, IReadOnlyList<Parameter> parameters, Device device, WireFormat format)
+    public GradientReduction(Communicator ranks, IReadOnlyList<Parameter> parameters, int[] stageOf, Device device, WireFormat format)
     {
-        this.ranks = ranks;
+        (this.ranks, this.stageOf) = (ranks, stageOf);
+        Stages = stageOf.Max() + 1;
         var values = parameters.Sum(p => p.numel()) + StepSignals.Values;
         flat = zeros(values, device: device).DetachFromDisposeScope();
         wire = format == WireFormat.Bf16 ? zeros(values, ScalarType.BFloat16, device).DetachFromDisposeScope() : null;
         views = new Tensor[parameters.Count];
-        var (at, piece) = (0L, new Piece(0, []));
-        for (var i = parameters.Count - 1; i >= 0; i--)
+        var (at, piece) = (0L, default(Piece));
+        foreach (var i in Enumerable.Range(0, parameters.Count).OrderBy(i => stageOf[i]).ThenByDescending(i => i))
         {
+            if (piece is null || piece.Stage != stageOf[i] || piece.Length >= PieceValues) pieces.Add(piece = new Piece(stageOf[i], at));
             views[i] = flat.narrow(0, at, parameters[i].numel()).view(parameters[i].shape).DetachFromDisposeScope();
             piece.Members.Add(i);
+            piece.Length += parameters[i].numel();
             at += parameters[i].numel();
-            if (at - piece.Start < PieceValues && i > 0) continue;
-            pieces.Add(piece with { Length = (i == 0 ? values : at) - piece.Start }); // the signals travel with the last
-            piece = new Piece(at, []);
         }
+        pieces[^1].Length += StepSignals.Values; // they travel with the last
     }
 
-    /// <summary>The sums of all ranks' gradients, which are this object's until the next call.</summary>
-    /// <param name="gradients">This rank's, in fp32.</param>
-    /// <param name="counts">Whether this rank's gradient of a parameter counts.</param>
+    /// <summary>Into how many stages the backward pass falls.</summary>
+    public int Stages { get; }
+
+    /// <summary>Whether a parameter's gradient is on its way already.</summary>
+    public bool HasBegun(int parameter) => stageOf[parameter] < next;
+
+    /// <summary>Sends a stage's gradients on their way; stages are begun in their order, the last by <see cref="Finish"/>.</summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="gradient">This rank's gradient of a parameter, in fp32; null: it does not count.</param>
+    public void Begin(int stage, Func<int, Tensor?> gradient)
+    {
+        if (stage != next) throw new InvalidOperationException($"Stage {stage} of the backward pass was to begin as {next}.");
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        foreach (var piece in pieces.Where(p => p.Stage == stage))
+        {
+            var counted = piece.Members.Select(i => (View: views[i], Gradient: gradient(i))).ToList();
+            foreach (var (view, _) in counted.Where(c => c.Gradient is null)) view.zero_();
+            counted.RemoveAll(c => c.Gradient is null);
+            if (counted.Count > 0) TensorLists.Copy([.. counted.Select(c => c.View)], [.. counted.Select(c => c.Gradient!)]);
+            var sent = piece.Of(wire ?? flat).DetachFromDisposeScope(); // it outlives this call
+            if (wire is not null) sent.copy_(piece.Of(flat));
+            begun.Add((piece, sent, ranks.StartSum(sent)));
+        }
+        next++;
+    }
+
+    /// <summary>The sums of all ranks' gradients, which are this object's until the next step.</summary>
+    /// <param name="gradient">See <see cref="Begin"/>; of the stages that were not begun yet.</param>
     /// <param name="signals">What this rank asks of all; afterwards, what any of them has asked.</param>
     /// <exception cref="RanksException">The ranks could not add.</exception>
-    public Tensor[] Sum(Tensor[] gradients, Func<int, bool> counts, ref StepSignals signals)
+    public Tensor[] Finish(Func<int, Tensor?> gradient, ref StepSignals signals)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var asked = flat.narrow(0, flat.numel() - StepSignals.Values, StepSignals.Values);
         asked.copy_(tensor(signals.ToValues()));
-        var sums = new List<Task>();
-        foreach (var piece in pieces)
-        {
-            var counted = piece.Members.FindAll(i => counts(i));
-            if (counted.Count > 0) TensorLists.Copy([.. counted.Select(i => views[i])], [.. counted.Select(i => gradients[i])]);
-            foreach (var i in piece.Members.Except(counted)) views[i].zero_();
-            sums.Add(ranks.StartSum(wire is null ? piece.Of(flat) : piece.Of(wire).copy_(piece.Of(flat))));
-        }
-        foreach (var (piece, sum) in pieces.Zip(sums))
+        while (next < Stages) Begin(next, gradient);
+        foreach (var (piece, sent, sum) in begun)
         {
             sum.GetAwaiter().GetResult();
-            if (wire is not null) piece.Of(flat).copy_(piece.Of(wire));
+            if (wire is not null) piece.Of(flat).copy_(sent);
+            sent.Dispose();
         }
+        begun.Clear();
+        next = 0;
         signals = StepSignals.FromValues(asked.cpu().data<float>().ToArray());
         return views;
     }
@@ -79,13 +106,17 @@ internal sealed class GradientReduction : IDisposable
     }
 
     /// <summary>A contiguous piece of the flat values.</summary>
-    /// <param name="Start">Its first value.</param>
-    /// <param name="Members">Its parameters.</param>
-    private sealed record Piece(long Start, List<int> Members)
+    /// <param name="stage">Of the backward pass.</param>
+    /// <param name="start">Its first value.</param>
+    private sealed class Piece(int stage, long start)
     {
-        public long Length { get; init; }
+        public int Stage => stage;
 
-        public Tensor Of(Tensor values) => values.narrow(0, Start, Length);
+        public long Length { get; set; }
+
+        public List<int> Members { get; } = [];
+
+        public Tensor Of(Tensor values) => values.narrow(0, start, Length);
     }
 }
 

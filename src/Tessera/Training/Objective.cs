@@ -29,6 +29,12 @@ public abstract class Objective : IDisposable
     /// <summary>The part of the model that <see cref="Couple"/> computes with, which stays in fp32; null: none.</summary>
     public virtual nn.Module? Projector => null;
 
+    /// <summary>
+    /// Places through which all gradient passes on its way to what comes before them, those nearest the loss first: what comes after such a place is added
+    /// up over ranks while the backward pass goes on. Empty: it is added up when all is there.
+    /// </summary>
+    public virtual IReadOnlyList<BackwardCut> Cuts => [];
+
     /// <summary>Computes a part of a batch. Called from several threads at once, each for a part of its own; draws nothing.</summary>
     /// <returns>Tensors that belong to the dispose scope at hand.</returns>
     public abstract ObjectivePart Forward(PreparedBatch part);
@@ -65,6 +71,11 @@ public abstract class Objective : IDisposable
 /// <param name="Loss">A scalar: the mean of the part's pictures' own losses; null where they have none.</param>
 /// <param name="Embeddings">(b, K): what <see cref="Objective.Couple"/> needs of them, a row a picture; null where nothing is coupled.</param>
 public sealed record ObjectivePart(Tensor? Loss, Tensor? Embeddings = null);
+
+/// <summary>A place in a model at which a backward pass may halt.</summary>
+/// <param name="After">The module whose output it is, whenever it is called.</param>
+/// <param name="IsBefore">Whether a parameter of the model, by name, is used before it alone; all others are used after it alone.</param>
+public sealed record BackwardCut(nn.Module<Tensor, Tensor> After, Func<string, bool> IsBefore);
 
 /// <summary>What one picture of a batch costs.</summary>
 /// <param name="BytesKept">About how much its forward pass leaves for the backward one, in fp32.</param>

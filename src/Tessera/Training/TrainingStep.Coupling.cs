@@ -13,14 +13,14 @@ public sealed partial class TrainingStep
     private Tensor[]? projections; // the projector's gradients
 
     /// <summary>Computes the parts of a batch as far as their embeddings.</summary>
-    private void EmbedParts(Batch batch, IReadOnlyList<Range> ranges, Tensor[] losses)
+    private void EmbedParts(Batch batch, IReadOnlyList<Range> ranges, Tensor[] losses, bool isLast)
     {
         var (first, budget) = (waiting.Count, KeptPictures(batch));
         var before = waiting.Sum(p => p.Count);
         for (var i = 0; i < ranges.Count; i++)
         {
             var count = ranges[i].GetOffsetAndLength(batch.Count).Length;
-            waiting.Add(new CoupledPart(batch.Share(), ranges[i], keepsGraph: before + count <= budget));
+            waiting.Add(new CoupledPart(batch.Share(), ranges[i], keepsGraph: before + count <= budget, isLast: isLast && i + threads.Count >= ranges.Count));
             before += count;
         }
         ForEach(ranges.Count, (i, worker) => losses[i] = Embed(waiting[first + i], worker));
@@ -34,17 +34,20 @@ public sealed partial class TrainingStep
     {
         using var scope = NewDisposeScope();
         using var quiet = part.KeepsGraph ? null : no_grad();
-        var made = Forward(part, worker);
+        var made = Forward(part, worker, marks: part.IsLast && part.KeepsGraph);
         part.Keep(made);
         return made.Loss is null ? zeros(1, device: device).squeeze_(0).DetachFromDisposeScope()
             : made.Loss.detach().Times(part.Share).DetachFromDisposeScope();
     }
 
-    private ObjectivePart Forward(CoupledPart part, int worker)
+    private ObjectivePart Forward(CoupledPart part, int worker, bool marks)
     {
         var pictures = part.Batch.Part(part.Range);
         var views = Timed(StepPhase.Augment, worker, () => preparation.Prepare(pictures));
-        return Timed(StepPhase.Forward, worker, () => objective.Forward(views));
+        if (marks) part.Marks = stages?.Mark();
+        var made = Timed(StepPhase.Forward, worker, () => objective.Forward(views));
+        stages?.EndMarking();
+        return made;
     }
 
     /// <summary>Couples all parts that wait, and takes the gradients of both losses.</summary>
@@ -54,6 +57,7 @@ public sealed partial class TrainingStep
         var (loss, rows) = Phases is { } phases ? phases.TimeForAll(StepPhase.Couple, Couple) : Couple();
         var (offset, starts) = (0L, new long[waiting.Count]);
         for (var i = 0; i < starts.Length; i++) (starts[i], offset) = (offset, offset + waiting[i].Count);
+        stages?.Begin(Math.Min(waiting.Count, threads.Count));
         ForEach(waiting.Count, (i, worker) => GoBack(waiting[i], rows, starts[i], worker));
         return loss.detach().DetachFromDisposeScope();
     }
@@ -94,17 +98,17 @@ public sealed partial class TrainingStep
     private void GoBack(CoupledPart part, Tensor gradients, long start, int worker)
     {
         using var scope = NewDisposeScope();
-        var made = part.Made ?? Forward(part, worker);
+        var made = part.Made ?? Forward(part, worker, marks: part.IsLast);
         var embeddings = made.Embeddings!;
         var row = gradients.narrow(0, start, part.Count).to(embeddings.dtype);
-        sums[worker] = Timed(StepPhase.Backward, worker, () => made.Loss is { } loss
-            ? Added(sums[worker], [loss.Times(part.Share / options.Accumulate), embeddings], [ones_like(loss), row])
-            : Added(sums[worker], [embeddings], [row]));
+        Timed(StepPhase.Backward, worker, () => made.Loss is { } loss
+            ? Add(worker, [loss.Times(part.Share / options.Accumulate), embeddings], [ones_like(loss), row], part.Marks)
+            : Add(worker, [embeddings], [row], part.Marks));
         part.Dispose(); // what its forward pass kept is free for the next
     }
 
     /// <summary>A part of a batch that waits for the others.</summary>
-    private sealed class CoupledPart(Batch batch, Range range, bool keepsGraph) : IDisposable
+    private sealed class CoupledPart(Batch batch, Range range, bool keepsGraph, bool isLast) : IDisposable
     {
         private Tensor? embeddings;
 
@@ -113,6 +117,12 @@ public sealed partial class TrainingStep
         public Range Range { get; } = range;
 
         public bool KeepsGraph { get; } = keepsGraph;
+
+        /// <summary>Whether it is the last with which its worker goes back.</summary>
+        public bool IsLast { get; } = isLast;
+
+        /// <summary>Where its backward pass may halt; null: nowhere.</summary>
+        public BackwardMarks? Marks { get; set; }
 
         public int Count { get; } = range.GetOffsetAndLength(batch.Count).Length;
 
@@ -135,6 +145,7 @@ public sealed partial class TrainingStep
         {
             embeddings?.Dispose();
             Made?.Loss?.Dispose();
+            Marks?.Dispose();
             Batch.Dispose();
         }
     }

@@ -27,6 +27,8 @@ public sealed partial class TrainingStep : IDisposable
     private readonly Communicator ranks;
     private readonly BatchShare share; // which pictures of a batch are this rank's
     private readonly GradientReduction? reduction; // null where there is one rank
+    private readonly BackwardStages? stages; // likewise
+    private int accumulated; // batches since the last step
 
     /// <summary>Brings an objective's model to its device and number format, and prepares steps on it.</summary>
     /// <param name="objective">What is learned; it stays with the caller.</param>
@@ -56,13 +58,19 @@ public sealed partial class TrainingStep : IDisposable
         {
             resident = ResidentPixels.Place(data.Images, data.OnDevice, device);
             Loader = new BatchLoader(data.Images, objective.Plan, withPixels: resident is null, pinned: device.type == DeviceType.CUDA, share);
-            if (!this.ranks.IsAlone) reduction = new GradientReduction(this.ranks, Optimizer.Parameters, device, options.Wire);
+            if (!this.ranks.IsAlone)
+            {
+                stages = new BackwardStages(objective.Cuts, [.. encoded.Select(NameOf)]);
+                var stageOf = order.Select(o => o.IsProjected ? 0 : stages.Of(o.Index)).ToArray(); // coupling comes first
+                reduction = new GradientReduction(this.ranks, Optimizer.Parameters, stageOf, device, options.Wire);
+            }
             preparation = new BatchPreparation(objective.Plan, data.Normalization, device, resident);
             threads = new WorkerThreads(workers);
             sums = new Tensor[]?[workers];
         }
         catch
         {
+            stages?.Dispose();
             reduction?.Dispose();
             resident?.Dispose();
             Optimizer.Dispose();
@@ -90,8 +98,13 @@ public sealed partial class TrainingStep : IDisposable
             ? BatchParts.Of(batch.Count, threads.Count, objective.Cost.BytesKept, objective.Cost.Tokens)
             : [Range.All];
         var losses = new Tensor[ranges.Count];
-        if (objective.Couples) EmbedParts(batch, ranges, losses);
-        else ForEach(ranges.Count, (i, worker) => losses[i] = AddGradients(batch, ranges[i], worker));
+        var isLast = ++accumulated == options.Accumulate;
+        if (objective.Couples) EmbedParts(batch, ranges, losses, isLast);
+        else
+        {
+            if (isLast) stages?.Begin(Math.Min(ranges.Count, threads.Count));
+            ForEach(ranges.Count, (i, worker) => losses[i] = AddGradients(batch, ranges[i], worker, isLast && i + threads.Count >= ranges.Count));
+        }
         if (losses.Length == 1) return losses[0];
         using var scope = NewDisposeScope();
         var loss = stack(losses).sum();
@@ -116,9 +129,8 @@ public sealed partial class TrainingStep : IDisposable
         var all = sums.OfType<Tensor[]>().ToArray(); // a batch may have fewer parts than there are workers
         if (all.Length == 0) throw new InvalidOperationException("There are no gradients: call Accumulate before Update.");
         if (all.Length > 1) threads.Run(worker => AddUp(all, worker));
-        Tensor[] gradients = projections is null ? all[0] : [.. order.Select(o => o.IsProjected ? projections[o.Index] : all[0][o.Index])];
-        // The projector's gradients are of the whole batch already, and the same on all ranks: they count once.
-        if (reduction is not null) gradients = reduction.Sum(gradients, i => ranks.IsFirst || !order[i].IsProjected, ref signals);
+        Tensor[] gradients = reduction is not null ? reduction.Finish(OwnGradient, ref signals)
+            : projections is null ? all[0] : [.. order.Select(o => o.IsProjected ? projections[o.Index] : all[0][o.Index])];
         if (options.Clip is { } norm) TensorLists.Clip(gradients, norm);
         ForEach(Optimizer.Shares, (share, _) => Optimizer.Step(learningRate, gradients, share));
         LetGo();
@@ -130,6 +142,7 @@ public sealed partial class TrainingStep : IDisposable
     {
         threads.Dispose();
         LetGo();
+        stages?.Dispose();
         reduction?.Dispose();
         resident?.Dispose();
         Optimizer.Dispose();
@@ -153,15 +166,69 @@ public sealed partial class TrainingStep : IDisposable
     }
 
     /// <returns>The part's share of the batch's loss.</returns>
-    private Tensor AddGradients(Batch batch, Range pictures, int worker)
+    private Tensor AddGradients(Batch batch, Range pictures, int worker, bool isLast)
     {
         using var scope = NewDisposeScope();
         var part = batch.Part(pictures);
         var views = Timed(StepPhase.Augment, worker, () => preparation.Prepare(part));
+        using var marks = isLast ? stages?.Mark() : null;
         var loss = Timed(StepPhase.Forward, worker, () => objective.Forward(views).Loss!.Times((double)part.Count / batch.Whole));
-        sums[worker] = Timed(StepPhase.Backward, worker, () => Added(sums[worker], [loss.Times(1.0 / options.Accumulate)]));
+        stages?.EndMarking();
+        Timed(StepPhase.Backward, worker, () => Add(worker, [loss.Times(1.0 / options.Accumulate)], from: null, marks));
         return loss.detach().DetachFromDisposeScope();
     }
+
+    /// <summary>Adds the gradients of outputs to a worker's; of its last part by stages, each of which is sent on its way when all workers have it.</summary>
+    private bool Add(int worker, Tensor[] outputs, Tensor[]? from, BackwardMarks? marks)
+    {
+        if (marks is not { AreWhole: true })
+        {
+            sums[worker] = Added(sums[worker], outputs, from);
+            return true;
+        }
+        var so = sums[worker] ?? new Tensor[encoded.Length];
+        for (var stage = 0; stage < stages!.Count; stage++)
+        {
+            (outputs, from) = AddStage(so, stages.Members(stage), outputs, from, stage < stages.Count - 1 ? marks.Of(stage) : []);
+            sums[worker] = so;
+            if (stage < stages.Count - 1 && stages.Arrive(stage)) Send(stage);
+        }
+        return true;
+    }
+
+    /// <summary>Goes back from outputs as far as a cut.</summary>
+    /// <returns>The outputs from which the next stage goes back, and the gradients with respect to them.</returns>
+    private (Tensor[] Outputs, Tensor[] From) AddStage(Tensor[] so, int[] members, Tensor[] outputs, Tensor[]? from, Tensor[] cut)
+    {
+        using var quiet = no_grad();
+        var gradients = autograd.grad(outputs, [.. members.Select(i => encoded[i]), .. cut], from).ToArray();
+        var own = gradients[..members.Length];
+        if (so[members[0]] is null)
+        {
+            foreach (var (i, gradient) in members.Zip(Owned(own))) so[i] = gradient;
+        }
+        else TensorLists.Add([.. members.Select(i => so[i])], own);
+        return (cut, gradients[members.Length..]);
+    }
+
+    /// <summary>Sends a stage's gradients, which all workers have, to the other ranks.</summary>
+    private void Send(int stage)
+    {
+        using var quiet = no_grad();
+        Tensor[][] all = [.. sums.OfType<Tensor[]>()];
+        var members = stages!.Members(stage);
+        foreach (var more in all.Skip(1)) TensorLists.Add([.. members.Select(i => all[0][i])], [.. members.Select(i => more[i])]);
+        reduction!.Begin(stage, OwnGradient);
+    }
+
+    /// <summary>This rank's gradient of a parameter, as it travels: the projector's are of the whole batch on every rank, so that one rank's count.</summary>
+    private Tensor? OwnGradient(int parameter)
+    {
+        var (isProjected, index) = order[parameter];
+        return !isProjected ? sums.OfType<Tensor[]>().First()[index] : ranks.IsFirst ? projections![index] : null;
+    }
+
+    private string NameOf(Tensor parameter) => Optimizer.Names[Optimizer.Parameters.ToList().FindIndex(p => p.Handle == parameter.Handle)];
 
     /// <returns>The sums with the gradients of outputs, in fp32 whatever the model computes in.</returns>
     /// <param name="so">The sums; null: none yet.</param>
@@ -201,12 +268,12 @@ public sealed partial class TrainingStep : IDisposable
         for (var i = worker; i < count; i += threads.Count) work(i, worker);
     });
 
-    /// <summary>Adds the workers' sums up in the first's, each worker every so manieth tensor.</summary>
+    /// <summary>Adds the workers' sums up in the first's, each worker every so manieth tensor; what was sent has been added up before.</summary>
     private void AddUp(Tensor[][] all, int worker)
     {
         using var quiet = no_grad();
-        Tensor[] Own(Tensor[] tensors) => [.. tensors.Where((_, i) => i % threads.Count == worker)];
-        if (all[0].Length <= worker) return;
+        Tensor[] Own(Tensor[] tensors) => [.. tensors.Where((_, i) => i % threads.Count == worker && stages?.IsSent(i) != true)];
+        if (Own(all[0]).Length == 0) return;
         foreach (var more in all.Skip(1)) TensorLists.Add(Own(all[0]), Own(more));
     }
 
@@ -214,11 +281,13 @@ public sealed partial class TrainingStep : IDisposable
 
     private void LetGo()
     {
-        foreach (var sum in sums.OfType<Tensor[]>().SelectMany(s => s).Concat(projections ?? [])) sum.Dispose();
+        foreach (var sum in sums.OfType<Tensor[]>().SelectMany(s => s).Concat(projections ?? [])) sum?.Dispose(); // a stage that failed left none
         Array.Clear(sums);
         projections = null;
         foreach (var part in waiting) part.Dispose();
         waiting.Clear();
+        accumulated = 0;
+        stages?.Reset();
     }
 }
 

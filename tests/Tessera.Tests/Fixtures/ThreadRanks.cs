@@ -56,8 +56,12 @@ internal sealed class ThreadRanks : Communicator
         return (results, faults);
     }
 
+    /// <summary>Sums begun so far.</summary>
+    public int Sums { get; private set; }
+
     public override Task StartSum(Tensor values)
     {
+        Sums++;
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var all = Exchange(values.clone().DetachFromDisposeScope());

@@ -161,6 +161,46 @@ public sealed class SharedTrainingTests(PackedShapes shapes) : IClassFixture<Pac
         ThreadRanks.Run(4, rank => rank.Sum([rank.Rank, 0.1])).ShouldAllBe(s => s[0] == 6 && Math.Abs(s[1] - 0.4) < 1e-15);
     }
 
+    [Theory]
+    [InlineData(Teaching.Pixels, 1)]
+    [InlineData(Teaching.Pixels, 3)]
+    [InlineData(Teaching.PixelsAndViews, 2)]
+    public void What_Comes_After_A_Cut_Is_Sent_While_The_Backward_Pass_Goes_On_And_Is_The_Same(Teaching teaching, int workers)
+    {
+        var options = Options with { Objective = Options.Objective with { Teaching = teaching }, Training = Options.Training with { Accumulate = 1, Workers = workers } };
+        var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
+
+        var ofRanks = ThreadRanks.Run(2, rank =>
+        {
+            using var objective = Pretraining.ObjectiveOf(options, data);
+            using var step = new TrainingStep(objective.Objective, data, options.Training, rank);
+            objective.Objective.Cuts.Count.ShouldBe(2);
+            var sent = new List<int>();
+            foreach (var batch in step.Loader.Load(data.Train.AsMemory(0, 24), 12, epoch: 0))
+            {
+                using (batch) step.Accumulate(batch).Dispose();
+                sent.Add(((ThreadRanks)rank).Sums);
+                step.Update(1e-3)?.Dispose();
+                sent.Add(((ThreadRanks)rank).Sums);
+            }
+            return (Sent: sent, Weights: step.Optimizer.Weights.SelectMany(w => w.Value.Floats()).ToArray());
+        });
+        using var alone = Pretraining.ObjectiveOf(options, data);
+        using var whole = new TrainingStep(alone.Objective, data, options.Training);
+        foreach (var batch in whole.Loader.Load(data.Train.AsMemory(0, 24), 12, epoch: 0))
+        {
+            using (batch) whole.Accumulate(batch).Dispose();
+            whole.Update(1e-3)?.Dispose();
+        }
+
+        var pieces = teaching == Teaching.Pixels ? 2 : 0; // where pictures are coupled, all of it comes with the update
+        ofRanks.ShouldAllBe(r => r.Sent[0] == pieces && r.Sent[1] >= 3 && r.Sent[2] == r.Sent[1] + pieces);
+        ofRanks[1].Weights.ShouldBe(ofRanks[0].Weights);
+        var one = whole.Optimizer.Weights.SelectMany(w => w.Value.Floats()).ToArray();
+        // A thousandth of a step: AdamW makes steps of one size, in either direction, of gradients that are nothing but rounding.
+        Math.Sqrt(one.Zip(ofRanks[0].Weights).Average(p => Math.Pow(p.First - p.Second, 2))).ShouldBeLessThan(1e-6);
+    }
+
     [Fact]
     public void A_Batch_Smaller_Than_The_Ranks_Is_Refused()
     {
