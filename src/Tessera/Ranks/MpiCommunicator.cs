@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Tessera.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,6 +20,7 @@ internal sealed class MpiCommunicator : Communicator
     private readonly Mpi mpi;
     private readonly string[] hosts;
     private readonly RankWatch watch;
+    private Nccl? nccl;
 
     private MpiCommunicator(Launch launch, Action<RankLoss> lost)
     {
@@ -60,12 +62,26 @@ internal sealed class MpiCommunicator : Communicator
     public override Task StartSum(Tensor values)
     {
         if (values.dtype is not (ScalarType.Float32 or ScalarType.BFloat16)) throw new ArgumentException($"Sums are of float32 or bfloat16, not of {values.dtype}.", nameof(values));
-        return On(() => InMemory(values, memory => Sum(memory, values.dtype == ScalarType.BFloat16)));
+        return On(() => Added(values));
+    }
+
+    /// <summary>On GPUs by NCCL, where it is installed; the first sum joins them.</summary>
+    private bool Added(Tensor values)
+    {
+        if (values.device_type == DeviceType.CUDA && (nccl is not null || Nccl.Find(LibTorch.Folder) is not 0))
+        {
+            nccl ??= Nccl.Join(Nccl.Find(LibTorch.Folder), values.device, Rank, Size, FromFirstHere);
+            nccl.AddUp(values);
+            return true;
+        }
+        return InMemory(values, memory => Sum(memory, values.dtype == ScalarType.BFloat16));
     }
 
     public override void FromFirst(Tensor values) => On(() => InMemory(values, FromFirstInPlace)).GetAwaiter().GetResult();
 
-    public override byte[] FromFirst(byte[] own) => On(() =>
+    public override byte[] FromFirst(byte[] own) => On(() => FromFirstHere(own)).GetAwaiter().GetResult();
+
+    private byte[] FromFirstHere(byte[] own)
     {
         var length = new byte[sizeof(int)];
         if (IsFirst) BitConverter.TryWriteBytes(length, own.Length);
@@ -73,7 +89,7 @@ internal sealed class MpiCommunicator : Communicator
         var told = IsFirst ? own : new byte[BitConverter.ToInt32(length)];
         FromFirstInPlace(told);
         return told;
-    }).GetAwaiter().GetResult();
+    }
 
     public override IReadOnlyList<byte[]> Gather(byte[] own) => On(() => mpi.Gather(own)).GetAwaiter().GetResult();
 
@@ -84,7 +100,12 @@ internal sealed class MpiCommunicator : Communicator
     protected override void Dispose(bool disposing)
     {
         watch.Leave();
-        On(() => { mpi.End(); return true; }).GetAwaiter().GetResult();
+        On(() =>
+        {
+            nccl?.Dispose();
+            mpi.End();
+            return true;
+        }).GetAwaiter().GetResult();
         asked.CompleteAdding();
         thread.Join();
         watch.Dispose();

@@ -42,7 +42,7 @@ internal sealed class RankWatch : IDisposable
         var watch = new RankWatch(ranks, lost);
         watch.Connect();
         foreach (var peer in watch.peers)
-            new Thread(() => watch.Listen(peer)) { IsBackground = true, Name = $"rank {peer.Rank}" }.Start();
+            new Thread(() => watch.Listen(peer), maxStackSize: 1 << 18) { IsBackground = true, Name = $"rank {peer.Rank}" }.Start();
         watch.beating = new Thread(watch.SayHere) { IsBackground = true, Name = "ranks, here" };
         watch.beating.Start();
         return watch;

@@ -26,6 +26,15 @@ internal static class CudaDriver
         return getName != null && getName(name, NameLength, Number(device)) == 0 ? Marshal.PtrToStringUTF8((nint)name) : null;
     }
 
+    /// <summary>Makes a GPU the one that libraries of CUDA work on when this thread calls them; nothing where there is none.</summary>
+    public static unsafe void MakeCurrent(Device device)
+    {
+        var retain = (delegate* unmanaged<nint*, int, int>)Function("cuDevicePrimaryCtxRetain", device);
+        var set = (delegate* unmanaged<nint, int>)Function("cuCtxSetCurrent", device);
+        nint context = 0;
+        if (retain != null && set != null && retain(&context, Number(device)) == 0) _ = set(context); // the context that libtorch uses; it is never let go
+    }
+
     private static int Number(Device device) => Math.Max(0, device.index);
 
     private static nint Function(string name, Device device) =>

@@ -128,7 +128,7 @@ public sealed record TrainingOptions
         var resolved = (this with { Ranks = ranks.Size, Workers = workers }).Resolved();
         if (ranks.IsAlone) return resolved;
         return resolved.Device.StartsWith("cuda", StringComparison.Ordinal)
-            ? resolved with { Device = $"cuda:{ranks.LocalRank}" }
+            ? resolved with { Device = $"cuda:{ranks.LocalRank % TorchSharp.torch.cuda.device_count()}" } // a launcher may show each rank its own alone
             : resolved with { Workers = workers ?? WorkerThreads.ShareOf(ranks.LocalSize) };
     }
 
