@@ -35,7 +35,7 @@ internal static class ScaleView
         var sharding = report.Sharding;
         var gain = sharding.BestRanks is { } ranks ? Invariant($"shortens the step by {sharding.BestGain * 100:f1} % at best, at {ranks} ranks") : "never shortens the step";
         return Invariant($"sharding the optimiser (ZeRO-1): its state is {sharding.StateBytes / 1e6:n0} MB of a rank's {sharding.MemoryBytes / 1e9:f1} GB, which a model of {sharding.ParametersOfHalfMemory / 1e6:n0} million parameters would fill by half; ")
-            + Invariant($"its step takes {sharding.OptimizerSeconds * 1e3:f1} ms, {sharding.ShareOfStep * 100:f1} % of a lone rank's, and sharding {gain} (sending the weights costs less than that from {sharding.BandwidthOfGain * 8 / 1e9:f0} Gbit/s)");
+            + Invariant($"its step takes {sharding.OptimizerSeconds * 1e3:f1} ms, {sharding.ShareOfStep * 100:f1} % of a lone rank's, and sharding {gain} (sending the weights takes less than that from {sharding.BandwidthOfGain * 8 / 1e9:f0} Gbit/s on)");
     }
 
     private static string Word(Bottleneck bottleneck) => bottleneck switch
