@@ -50,9 +50,10 @@ nanoseconds() {
 up() {
   local rate=10gbit delay=0.1ms
   while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || usage
     case $1 in
-      --rate) rate=${2:?} ;;
-      --delay) delay=${2:?} ;;
+      --rate) rate=$2 ;;
+      --delay) delay=$2 ;;
       *) usage ;;
     esac
     shift 2
@@ -66,7 +67,7 @@ up() {
   knows "${shaper[@]}" || die "this kernel cannot limit a rate: it lacks sch_tbf (CONFIG_NET_SCH_TBF)."
   down
   mkdir -p "$state"
-  trap 'say "gave up: taking down what was begun."; down' ERR
+  trap 'say "gave up, and took down what was begun."; down' EXIT
 
   local how
   if [ "$ns" = 0 ]; then how=none; elif knows netem delay "${ns}ns"; then how=netem; else how=program; fi
@@ -96,7 +97,7 @@ up() {
     mkdir -p "/etc/netns/$(space "$host")"
     printf '127.0.0.1 localhost\n10.77.0.1 tessera-a\n10.77.0.2 tessera-b\n' > "/etc/netns/$(space "$host")/hosts"
   done
-  trap - ERR
+  trap - EXIT
   say "up: tessera-a (10.77.0.1) and tessera-b (10.77.0.2), $rate each way, $delay one way ($how)."
 }
 
@@ -139,6 +140,7 @@ down() {
     rm -rf "/etc/netns/$(space "$host")"
   done
   rm -rf "$state"
+  [ ! -d /etc/netns ] || rmdir --ignore-fail-on-non-empty /etc/netns
 }
 
 on() {
