@@ -59,8 +59,9 @@ up() {
     shift 2
   done
   [[ $rate =~ ^[0-9]+(\.[0-9]+)?(k|m|g)bit$ ]] || die "--rate is a rate such as 10gbit or 100mbit, not '$rate'."
-  local ns
+  local ns us
   ns=$(nanoseconds "$delay")
+  us=$(awk -v ns="$ns" 'BEGIN { printf "%.3fus", ns / 1000 }') # as tc writes times
   needs
   # Enough tokens for the largest packet that a device takes whole (64 KiB), and a queue as deep as a small switch's.
   local shaper=(tbf rate "$rate" burst 256kb latency 10ms)
@@ -70,7 +71,7 @@ up() {
   trap 'say "gave up, and took down what was begun."; down' EXIT
 
   local how
-  if [ "$ns" = 0 ]; then how=none; elif knows netem delay "${ns}ns"; then how=netem; else how=program; fi
+  if [ "$ns" = 0 ]; then how=none; elif knows netem delay "$us"; then how=netem; else how=program; fi
   for host in "${hosts[@]}"; do
     ip netns add "$(space "$host")"
     touch "$state/$host.uts"
@@ -89,7 +90,7 @@ up() {
     inside "$host" ip link set wire up
     local parent=(root)
     if [ "$how" = netem ]; then
-      inside "$host" tc qdisc add dev wire root handle 1: netem delay "${ns}ns" limit 100000
+      inside "$host" tc qdisc add dev wire root handle 1: netem delay "$us" limit 100000
       parent=(parent 1:)
     fi
     inside "$host" tc qdisc add dev wire "${parent[@]}" "${shaper[@]}"
@@ -140,7 +141,7 @@ down() {
     rm -rf "/etc/netns/$(space "$host")"
   done
   rm -rf "$state"
-  [ ! -d /etc/netns ] || rmdir --ignore-fail-on-non-empty /etc/netns
+  rmdir /etc/netns 2> /dev/null || true # others may have some
 }
 
 on() {
