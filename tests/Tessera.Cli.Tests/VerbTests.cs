@@ -59,7 +59,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         var told = CommandLine.Run(arguments).ShouldBeDone();
         var report = Json(CommandLine.Run([.. arguments, "--json"]).ShouldBeDone());
 
-        told.OutputLines.ShouldContain("wire: 1 Gbit/s, 0.05 ms; buckets of 4.2 MB");
+        told.OutputLines.ShouldContain("wire: 1 Gbit/s, 0.05 ms; buckets of 4.2 MB, after each of 3 stages of the backward pass");
         told.OutputLines.Count(line => line == "of 40 ranks 20 have no picture: the effective batch has 20").ShouldBe(2); // strong scaling, in both formats
         told.OutputLines[^1].ShouldStartWith("sharding the optimiser (ZeRO-1): ");
         report.GetProperty("wire").GetProperty("bandwidth").GetDouble().ShouldBe(125e6);

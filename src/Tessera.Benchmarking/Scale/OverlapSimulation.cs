@@ -20,7 +20,7 @@ public sealed record SimulatedStep(double Compute, double Reduction, double Expo
     public double Total => Compute + Exposed;
 }
 
-/// <summary>Simulates a step event by event: gradients become final in buckets, from the last layer to the first, and one bucket after the other is reduced.</summary>
+/// <summary>Simulates a step event by event: gradients become final from the last layer to the first, and one bucket of them after the other is reduced.</summary>
 /// <remarks>Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training" (arXiv:2006.15704), section 3.2.3.</remarks>
 public static class OverlapSimulation
 {
@@ -36,17 +36,26 @@ public static class OverlapSimulation
 
     /// <summary>Runs one step.</summary>
     /// <param name="work">What the rank computes.</param>
-    /// <param name="buckets">Bytes of each bucket, in the order in which they become final; gradients come at an even rate.</param>
+    /// <param name="buckets">Bytes of each bucket, in the order in which they become final.</param>
     /// <param name="seconds">What reducing so many bytes takes.</param>
-    public static SimulatedStep Run(StepWork work, IReadOnlyList<long> buckets, Func<long, double> seconds)
+    /// <param name="stages">
+    /// Stages of the backward pass, of equal bytes and times: a bucket is handed over at the end of the one in which its last gradient becomes final.
+    /// 1: when all are there, so that nothing is hidden.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no stage.</exception>
+    public static SimulatedStep Run(StepWork work, IReadOnlyList<long> buckets, Func<long, double> seconds, int stages)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(stages, 1);
         ArgumentNullException.ThrowIfNull(work);
         ArgumentNullException.ThrowIfNull(buckets);
         ArgumentNullException.ThrowIfNull(seconds);
         var events = new PriorityQueue<(Event What, int Bucket), (double At, int Bucket)>();
-        var (bytes, all, busy, isBusy, waiting, end) = (0L, (double)buckets.Sum(), 0.0, false, new Queue<int>(), 0.0);
+        var (bytes, all, busy, isBusy, waiting, end) = (0L, (double)buckets.Sum(), 0.0, false, new Queue<int>(), 0.0); // bytes of a bucket and those before it
         for (var i = 0; i < buckets.Count; i++)
-            events.Enqueue((Event.Final, i), (work.Before + work.Window * ((bytes += buckets[i]) / all), i));
+        {
+            bytes += buckets[i];
+            events.Enqueue((Event.Final, i), (work.Before + work.Window * Math.Ceiling(bytes * stages / all) / stages, i));
+        }
         while (events.TryDequeue(out var happened, out var when))
         {
             if (happened.What == Event.Final) waiting.Enqueue(happened.Bucket);

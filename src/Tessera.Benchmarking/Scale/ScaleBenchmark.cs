@@ -36,12 +36,12 @@ public sealed class ScaleBenchmark(ScaleOptions options, IProgress<BenchmarkProg
         using var step = new StepUnderTest(objective.Objective, data, training with { Accumulate = 1 }, objective.Flop.Training);
         var measured = Measure(step, clock, smallest: step.Couples ? 2 : 1, Math.Min(batch, training.BatchSize));
 
-        var model = new ScaleModel(new StepTimes(measured), step.Parameters, batch, options.Wire, options.BucketBytes);
+        var model = new ScaleModel(new StepTimes(measured), step.Parameters, batch, options.Wire, options.BucketBytes, options.Stages);
         var rows = from scaling in Enum.GetValues<Scaling>()
                    from format in Enum.GetValues<WireFormat>()
                    from ranks in options.Ranks.Distinct().Order()
                    select model.Row(scaling, format, ranks);
-        return new ScaleReport(DateTimeOffset.UtcNow, SystemFacts.Of(device), options.Pretraining, step.Precision, options.Wire, options.BucketBytes,
+        return new ScaleReport(DateTimeOffset.UtcNow, SystemFacts.Of(device), options.Pretraining, step.Precision, options.Wire, options.BucketBytes, options.Stages,
             step.Parameters, measured, [.. rows], model.Sharding(step.Precision, Memory(device), options.Ranks));
     }
 

@@ -9,7 +9,8 @@ namespace Tessera.Benchmarking.Scale;
 /// <param name="effectiveBatch">Pictures an optimiser step of the run.</param>
 /// <param name="wire">What joins the ranks.</param>
 /// <param name="bucketBytes">Bytes that are reduced as one.</param>
-public sealed class ScaleModel(StepTimes times, long parameters, int effectiveBatch, Wire wire, long bucketBytes)
+/// <param name="stages">Stages of the backward pass, at whose ends gradients are handed over.</param>
+public sealed class ScaleModel(StepTimes times, long parameters, int effectiveBatch, Wire wire, long bucketBytes, int stages)
 {
     private const double Negligible = 0.01; // of a step
 
@@ -53,7 +54,7 @@ public sealed class ScaleModel(StepTimes times, long parameters, int effectiveBa
     {
         var work = Work(Scaling.Strong, ranks);
         var reduced = OverlapSimulation.Run(work with { After = work.After / ranks }, OverlapSimulation.Buckets(Bytes(format), bucketBytes),
-            bytes => AllReduceCost.Fastest(ranks, bytes, wire).Seconds / 2);
+            bytes => AllReduceCost.Fastest(ranks, bytes, wire).Seconds / 2, stages);
         return reduced.Total + AllReduceCost.AllGatherSeconds(ranks, Bytes(format), wire);
     }
 
@@ -61,7 +62,7 @@ public sealed class ScaleModel(StepTimes times, long parameters, int effectiveBa
         times.Of(scaling == Scaling.Strong ? (effectiveBatch + ranks - 1) / ranks : effectiveBatch); // the rank with the most pictures
 
     private SimulatedStep Step(StepWork work, WireFormat format, int ranks, Wire over) => OverlapSimulation.Run(
-        work, OverlapSimulation.Buckets(Bytes(format), bucketBytes), bytes => AllReduceCost.Fastest(ranks, bytes, over).Seconds);
+        work, OverlapSimulation.Buckets(Bytes(format), bucketBytes), bytes => AllReduceCost.Fastest(ranks, bytes, over).Seconds, stages);
 
     private long Bytes(WireFormat format) => parameters * BytesOf(format);
 

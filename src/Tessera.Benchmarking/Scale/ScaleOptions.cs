@@ -21,6 +21,9 @@ public sealed record ScaleOptions
     /// </summary>
     public long BucketBytes { get; init; } = 4 << 20;
 
+    /// <summary>Stages of the backward pass, at whose ends gradients are handed over. 3, as in training: it is cut at the encoder's end and at its middle.</summary>
+    public int Stages { get; init; } = 3;
+
     /// <summary>Rounds of each measurement; the fastest counts.</summary>
     public int Rounds { get; init; } = 10;
 
@@ -52,6 +55,7 @@ public sealed record ScaleOptions
         if (!(Wire.Latency >= 0) || double.IsInfinity(Wire.Latency)) yield return "the latency is below 0";
         if (!(Wire.Bandwidth > 0)) yield return "the bandwidth must be above 0";
         if (BucketBytes < 1024) yield return $"a bucket has {BucketBytes} bytes: it must have at least 1024"; // fewer are all latency, and millions of buckets
+        if (Stages < 1) yield return $"the number of stages is {Stages}: it must be at least 1";
         if (Rounds < 1) yield return $"the number of rounds is {Rounds}: it must be at least 1";
         if (Steps < 1) yield return $"the number of steps a round is {Steps}: it must be at least 1";
         if (!(RoundSeconds > 0) || !(LargestStepSeconds > 0)) yield return "a round must last longer than 0 seconds";

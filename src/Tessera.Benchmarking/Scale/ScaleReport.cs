@@ -11,12 +11,13 @@ namespace Tessera.Benchmarking.Scale;
 /// <param name="Precision">The number format of the step's matrix products; never auto, but what that came to.</param>
 /// <param name="Wire">What joins the ranks.</param>
 /// <param name="BucketBytes">Bytes that are reduced as one.</param>
+/// <param name="Stages">Stages of the backward pass, at whose ends gradients are handed over.</param>
 /// <param name="Parameters">Values that are trained, and that have gradients to reduce.</param>
 /// <param name="Measured">The step at each number of pictures that was measured.</param>
 /// <param name="Rows">What was simulated: strong scaling, then weak, each in both formats, by ranks.</param>
 /// <param name="Sharding">When each rank should keep a share of the optimiser's state alone.</param>
 public sealed record ScaleReport(
-    DateTimeOffset Time, SystemReport System, PretrainOptions Options, Precision Precision, Wire Wire, long BucketBytes, long Parameters,
+    DateTimeOffset Time, SystemReport System, PretrainOptions Options, Precision Precision, Wire Wire, long BucketBytes, int Stages, long Parameters,
     IReadOnlyList<StepTime> Measured, IReadOnlyList<ScaleRow> Rows, ShardingReport Sharding);
 
 /// <summary>What stays the same while ranks are added.</summary>

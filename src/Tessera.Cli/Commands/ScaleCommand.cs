@@ -22,10 +22,11 @@ internal static class ScaleCommand
         var latency = CommonOptions.Value<string?>("--latency", "TIME", "What a message takes at least, one way [default: 0.1ms]");
         var bandwidth = CommonOptions.Value<string?>("--bandwidth", "RATE", "What the wire of each carries, each way: Gbit, Mbit, GB or MB a second [default: 10Gbit]");
         var bucket = CommonOptions.Value<long?>("--bucket", "BYTES", $"Bytes of gradients that are reduced as one, while the rest is computed [default: {Defaults.BucketBytes}]");
+        var stages = CommonOptions.Value<int?>("--stages", "N", $"Stages of the backward pass, after each of which its gradients are reduced [default: {Defaults.Stages}]");
         var rounds = CommonOptions.Value<int?>("--rounds", "N", $"Rounds of each measurement [default: {Defaults.Rounds}]");
         var steps = CommonOptions.Value<int?>("--steps", "N", $"Optimiser steps a round [default: as many as take {Defaults.RoundSeconds} s]");
         var cache = CommonOptions.Value<string?>("--cache", "DIR", "Folder for packed pictures [default: a temporary one]");
-        foreach (var option in new Option[] { ranks, latency, bandwidth, bucket, rounds, steps }) command.Add(option);
+        foreach (var option in new Option[] { ranks, latency, bandwidth, bucket, stages, rounds, steps }) command.Add(option);
         var settings = new PretrainOptionSet();
         settings.AddTo(command);
         command.Add(cache);
@@ -40,6 +41,7 @@ internal static class ScaleCommand
                     parsed.GetValue(latency) is { } time ? Quantity.Seconds("--latency", time) : Defaults.Wire.Latency,
                     parsed.GetValue(bandwidth) is { } rate ? Quantity.BytesPerSecond("--bandwidth", rate) : Defaults.Wire.Bandwidth),
                 BucketBytes = parsed.GetValue(bucket) ?? Defaults.BucketBytes,
+                Stages = parsed.GetValue(stages) ?? Defaults.Stages,
                 Rounds = parsed.GetValue(rounds) ?? Defaults.Rounds,
                 Steps = parsed.GetValue(steps),
                 CacheFolder = parsed.GetValue(cache),

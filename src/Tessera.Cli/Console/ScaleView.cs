@@ -11,7 +11,7 @@ internal static class ScaleView
         var (system, options) = (report.System, report.Options);
         terminal.Say($"a rank is {system.Processor}, {system.Cores} cores, trains on {system.Device}, {CommonOptions.Word(report.Precision)}");
         terminal.Say(Invariant($"{options.Encoder.Model}, {report.Parameters / 1e6:f1} million parameters, {options.Data.ImageSize} pixels, patches of {options.Encoder.PatchSize}, effective batches of {options.Training.EffectiveBatch}"));
-        terminal.Say(Invariant($"wire: {report.Wire.Bandwidth * 8 / 1e9:g4} Gbit/s, {report.Wire.Latency * 1e3:g4} ms; buckets of {report.BucketBytes / 1e6:f1} MB"));
+        terminal.Say(Invariant($"wire: {report.Wire.Bandwidth * 8 / 1e9:g4} Gbit/s, {report.Wire.Latency * 1e3:g4} ms; buckets of {report.BucketBytes / 1e6:f1} MB, after each of {report.Stages} stages of the backward pass"));
         foreach (var step in report.Measured)
             terminal.Say(Invariant($"measured: {step.Pictures,5} pictures: to the loss and between {step.Forward * 1e3:n1} ms, backward {step.Backward * 1e3:n1} ms in {step.Parts} parts, optimiser {step.Optimizer * 1e3:n1} ms"));
         foreach (var table in report.Rows.GroupBy(r => (r.Scaling, r.Format)))

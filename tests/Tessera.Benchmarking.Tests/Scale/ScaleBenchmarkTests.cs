@@ -49,9 +49,9 @@ public sealed class ScaleBenchmarkTests
     [Fact]
     public void Says_All_That_Is_Wrong_With_Its_Options()
     {
-        var wrong = Moments with { Ranks = [0, 1], Wire = new Wire(-1, 0), BucketBytes = 3, Rounds = 0, Steps = 0 };
+        var wrong = Moments with { Ranks = [0, 1], Wire = new Wire(-1, 0), BucketBytes = 3, Stages = 0, Rounds = 0, Steps = 0 };
         var told = Should.Throw<OptionsException>(() => new ScaleBenchmark(wrong).Run(TestContext.Current.CancellationToken)).Message;
         told.ShouldBe("The number of ranks is 0: it must be at least 1, and at most 1048576; the latency is below 0; the bandwidth must be above 0; "
-            + "a bucket has 3 bytes: it must have at least 1024; the number of rounds is 0: it must be at least 1; the number of steps a round is 0: it must be at least 1.");
+            + "a bucket has 3 bytes: it must have at least 1024; the number of stages is 0: it must be at least 1; the number of rounds is 0: it must be at least 1; the number of steps a round is 0: it must be at least 1.");
     }
 }
