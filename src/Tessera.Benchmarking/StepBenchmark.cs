@@ -57,26 +57,12 @@ internal sealed class StepBenchmark : IDisposable
         StepSeconds[] rounds = [.. Enumerable.Range(1, options.Rounds).Select(round =>
         {
             begins($"phases of the {name}", round);
-            return MeanByPhases();
+            return training.MeanByPhases(StepsPerRound, clock);
         })];
         return new StepBreakdown(Of(r => r.Waiting), Of(r => r.Augment), Of(r => r.Forward), Of(r => r.Backward), Of(r => r.Optimizer), Of(r => r.Total),
             training.Couples ? Of(r => r.Couple) : null);
 
         Measurement Of(Func<StepSeconds, double> phase) => Measurement.Of(rounds.Select(phase));
-    }
-
-    /// <summary>One round: the mean of its steps.</summary>
-    private StepSeconds MeanByPhases()
-    {
-        using var batches = training.Load(StepsPerRound + 1).GetEnumerator();
-        training.StepByPhases(batches, clock.Wait); // the loader's thread has started
-        var sum = new StepSeconds();
-        for (var i = 0; i < StepsPerRound; i++)
-        {
-            clock.Cancellation.ThrowIfCancellationRequested();
-            sum += training.StepByPhases(batches, clock.Wait);
-        }
-        return sum / StepsPerRound;
     }
 
     private void Step() => training.Step(() => held[taken++ % held.Length]).Dispose();

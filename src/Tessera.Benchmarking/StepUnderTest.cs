@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Tessera.Data;
 using Tessera.Runtime;
 using Tessera.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
@@ -41,17 +42,30 @@ internal sealed class StepUnderTest : IDisposable
     /// <summary>The type of the factors of the model's matrix products.</summary>
     public ScalarType ProductType => Precision == Precision.Bf16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
-    /// <summary>Batches of an endless training, epoch after epoch; as many as so many optimiser steps take.</summary>
-    public IEnumerable<Batch> Load(int steps)
+    /// <summary>Values that are trained.</summary>
+    public long Parameters => training.Optimizer.Parameters.Sum(p => p.numel());
+
+    /// <summary>How many of its parts of such a batch a worker computes one after the other.</summary>
+    public int PartsPerWorker(int pictures)
     {
-        var order = new int[(long)steps * options.EffectiveBatch];
+        if (ComputeDevice.Resolve(options.Device).type != DeviceType.CPU) return 1;
+        var parts = BatchParts.Of(pictures, training.Workers, objective.Cost.BytesKept, objective.Cost.Tokens).Count;
+        return (parts + training.Workers - 1) / training.Workers;
+    }
+
+    /// <summary>Batches of an endless training, epoch after epoch; as many as so many optimiser steps take.</summary>
+    /// <param name="steps">Optimiser steps.</param>
+    /// <param name="pictures">Pictures a batch, and one batch a step; null: as the options say.</param>
+    public IEnumerable<Batch> Load(int steps, int? pictures = null)
+    {
+        var order = new int[(long)steps * (pictures ?? options.EffectiveBatch)];
         var epoch = Array.Empty<int>();
         for (var i = 0; i < order.Length; i++)
         {
             if (i % data.Train.Length == 0) epoch = BatchLoader.Shuffled(data.Train, data.Seed, i / data.Train.Length);
             order[i] = epoch[i % data.Train.Length];
         }
-        return training.Loader.Load(order, options.BatchSize, epoch: 0);
+        return training.Loader.Load(order, pictures ?? options.BatchSize, epoch: 0);
     }
 
     /// <summary>One optimiser step on batches that stay with the caller.</summary>
@@ -77,6 +91,23 @@ internal sealed class StepUnderTest : IDisposable
         });
         used!.Dispose();
         return loss;
+    }
+
+    /// <summary>The mean of so many optimiser steps that the loader feeds, each of whose phases is waited for.</summary>
+    /// <param name="steps">Optimiser steps.</param>
+    /// <param name="clock">Waits, and ends it where it is cancelled.</param>
+    /// <param name="pictures">Pictures a batch, and one batch a step; null: as the options say.</param>
+    public StepSeconds MeanByPhases(int steps, RoundClock clock, int? pictures = null)
+    {
+        using var batches = Load(steps + 1, pictures).GetEnumerator();
+        StepByPhases(batches, clock.Wait); // the loader's thread has started
+        var sum = new StepSeconds();
+        for (var i = 0; i < steps; i++)
+        {
+            clock.Cancellation.ThrowIfCancellationRequested();
+            sum += StepByPhases(batches, clock.Wait);
+        }
+        return sum / steps;
     }
 
     /// <summary>One optimiser step, each of whose phases is waited for.</summary>

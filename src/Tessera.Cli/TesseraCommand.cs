@@ -80,9 +80,12 @@ internal static class TesseraCommand
     /// <summary>Everything that is wrong, in one line.</summary>
     private static string Faults(ParseResult parsed)
     {
-        var verbs = string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name));
-        var faults = verbs.Length == 0 ? parsed.Errors.Select(e => e.Message)
-            : parsed.UnmatchedTokens is [var word, ..] ? [Ours(parsed.CommandResult.Command, word) is { } ours ? $"There is no '{word}': here it is {ours}." : $"There is no '{word}': choose {verbs}."]
+        var command = parsed.CommandResult.Command;
+        var verbs = string.Join(", ", command.Subcommands.Select(c => c.Name));
+        // A command that does something itself was most likely meant to, unless a word stands where another command's would.
+        var isMeant = command.Action is not null && (parsed.UnmatchedTokens is not [var first, ..] || first.StartsWith('-'));
+        var faults = verbs.Length == 0 || isMeant ? parsed.Errors.Select(e => e.Message)
+            : parsed.UnmatchedTokens is [var word, ..] ? [Ours(command, word) is { } ours ? $"There is no '{word}': here it is {ours}." : $"There is no '{word}': choose {verbs}."]
             : [$"Say what to do: {verbs}."];
         return string.Join(' ', faults.SelectMany(f => f.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
     }

@@ -13,6 +13,8 @@ public sealed class HelpTests
     [InlineData("evaluate knn")]
     [InlineData("evaluate linear")]
     [InlineData("evaluate attentive")]
+    [InlineData("bench")]
+    [InlineData("bench scale")]
     [InlineData("info")]
     [InlineData("models")]
     [InlineData("models pack")]

@@ -51,6 +51,26 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
+    public void Bench_Scale_Simulates_Ranks_On_The_Wire_That_It_Is_Told()
+    {
+        string[] arguments = ["bench", "scale", "--data", TrainedRun.Data, "--cache", run.Cache, .. TrainedRun.Small, "--rounds", "1", "--steps", "1",
+            "--ranks", "1,40", "--latency", "50us", "--bandwidth", "1gbit"];
+
+        var told = CommandLine.Run(arguments).ShouldBeDone();
+        var report = Json(CommandLine.Run([.. arguments, "--json"]).ShouldBeDone());
+
+        told.OutputLines.ShouldContain("wire: 1 Gbit/s, 0.05 ms; buckets of 4.2 MB, after each of 3 stages of the backward pass");
+        told.OutputLines.Count(line => line == "of 40 ranks 20 have no picture: the effective batch has 20").ShouldBe(2); // strong scaling, in both formats
+        told.OutputLines[^1].ShouldStartWith("sharding the optimiser (ZeRO-1): ");
+        report.GetProperty("wire").GetProperty("bandwidth").GetDouble().ShouldBe(125e6);
+        report.GetProperty("wire").GetProperty("latency").GetDouble().ShouldBe(5e-5, 1e-12);
+        var rows = report.GetProperty("rows").EnumerateArray().ToList();
+        rows.Count.ShouldBe(8);
+        rows[1].GetProperty("ranks").GetInt32().ShouldBe(40);
+        rows[1].GetProperty("picturesPerRank").GetDouble().ShouldBe(0.5);
+    }
+
+    [Fact]
     public void Pretrain_Wipes_Its_Bar_And_Keeps_Its_Lines()
     {
         var outcome = CommandLine.RunWatched(

@@ -48,6 +48,22 @@ public sealed class SampleTests : IDisposable
         foreach (var file in files) readme.ShouldContain($"({file})");
     }
 
+    /// <summary>A shell reads the whole script, and runs none of it.</summary>
+    [Fact]
+    public void The_Job_Script_For_Slurm_Is_One_That_A_Shell_Can_Read()
+    {
+        if (!File.Exists("/bin/bash")) Assert.Skip("This machine has no bash.");
+        var script = Path.Join(Samples, "slurm", "pretrain.sbatch");
+        using var bash = Process.Start(new ProcessStartInfo("/bin/bash", ["-n", script]) { RedirectStandardError = true })!;
+        bash.StandardError.ReadToEnd().ShouldBeEmpty();
+        bash.WaitForExit();
+        bash.ExitCode.ShouldBe(0);
+        var lines = File.ReadAllLines(script);
+        lines[0].ShouldBe("#!/bin/bash");
+        // Slurm reads its options until the first command.
+        Array.FindLastIndex(lines, l => l.StartsWith("#SBATCH", StringComparison.Ordinal)).ShouldBeLessThan(Array.FindIndex(lines, l => l.Length > 0 && !l.StartsWith('#')));
+    }
+
     /// <summary>The program that <c>tessera export --project</c> writes, beside the encoder that it writes.</summary>
     [Fact]
     public void An_Exported_Project_Finds_The_Nearest_Pictures()

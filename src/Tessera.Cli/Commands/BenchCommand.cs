@@ -26,6 +26,7 @@ internal static class BenchCommand
         var settings = new PretrainOptionSet();
         settings.AddTo(command);
         command.Add(cache);
+        command.Add(ScaleCommand.Build(terminal));
 
         command.SetAction(parsed =>
         {
@@ -49,7 +50,7 @@ internal static class BenchCommand
     }
 
     // Lines, and no bar: drawing one would take time from what is measured.
-    private static void Tell(Terminal terminal, BenchmarkProgress p)
+    internal static void Tell(Terminal terminal, BenchmarkProgress p)
     {
         if (p.Round == 1) terminal.Note($"measuring: {p.Doing} ({p.Rounds} rounds)");
     }
