@@ -18,7 +18,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
     {
         folder.Write("words.txt", "words");
 
-        Pretrain(folder.Path).ShouldFail(1, $"{folder.Path} holds no pictures (jpg, jpeg, png, webp, bmp, gif): name the folder that holds them.");
+        Pretrain(folder.Path).ShouldFail(1, $"{folder.Path} holds no pictures (jpg, jpeg, png, webp, bmp, gif, .tar shards, Parquet or CIFAR's files): name the folder that holds them.");
     }
 
     [Theory]
