@@ -1,4 +1,5 @@
 using Tessera.Imaging.Shards;
+using Tessera.Imaging.Tables;
 
 namespace Tessera.Imaging.Containers;
 
@@ -8,14 +9,14 @@ internal static class ContainerFiles
     private static readonly string[] Compressed = [".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"];
 
     /// <summary>Whether a file is one of those by its name.</summary>
-    public static bool IsContainer(string file) => IsShard(file) || IsCompressed(file);
+    public static bool IsContainer(string file) => IsShard(file) || IsTable(file) || IsCompressed(file);
 
     /// <summary>The source that a folder without pictures of its own holds; null where it holds none.</summary>
     /// <exception cref="ImageSourceException">What it holds cannot be read, or is of two kinds.</exception>
     public static ImageSource? InFolder(string root, SourceOpening opening)
     {
         if (CifarSource.In(root) is { } cifar) return cifar;
-        var files = Visible(root).Where(IsContainer).ToList();
+        var files = Visible(root).Where(IsContainer).Order(StringComparer.Ordinal).ToList();
         if (files.Count > 0) return Of(root, root, files, opening);
         return Directory.GetFileSystemEntries(root).Where(entry => !Path.GetFileName(entry).StartsWith('.')).ToList() is [var only] && Directory.Exists(only)
             ? InFolder(only, opening) : null; // as a folder of pictures that holds one folder and nothing else
@@ -33,8 +34,12 @@ internal static class ContainerFiles
             throw new ImageSourceException($"{compressed} is compressed as a whole, and pictures are read by their position in a shard: unpack it to a .tar (gunzip, unxz, …).");
         if (files.FirstOrDefault(file => !IsContainer(file)) is { } other)
             throw new ImageSourceException($"{other} is neither a tar shard nor a Parquet file: name those alone.");
-        return ShardSource.Open(location, SplitFiles.Of(root, files), opening);
+        if (files.FirstOrDefault(IsTable) is not { } table) return ShardSource.Open(location, SplitFiles.Of(root, files), opening);
+        return files.FirstOrDefault(IsShard) is { } shard ? throw new ImageSourceException($"{location} has tar shards, such as {shard}, and Parquet files, such as {table}: name those of one kind.")
+            : ParquetSource.Open(location, SplitFiles.Of(root, files), opening);
     }
+
+    private static bool IsTable(string file) => file.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase);
 
     private static bool IsShard(string file) => file.EndsWith(".tar", StringComparison.OrdinalIgnoreCase);
 
