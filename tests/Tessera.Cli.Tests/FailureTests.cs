@@ -11,7 +11,7 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
 
     [Fact]
     public void No_Such_Folder() => Pretrain(folder["nowhere"]).ShouldFail(
-        1, $"There is no folder or file {folder["nowhere"]}: name a folder of pictures, a .tessera file, or shapes.");
+        1, $"There is no folder or file {folder["nowhere"]}: name a folder of pictures, a .tessera file, tar shards, Parquet files, or shapes.");
 
     [Fact]
     public void A_Folder_Without_Pictures()

@@ -181,7 +181,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         Directory.Move(here, there);
 
         CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"]).ShouldFail(
-            1, $"There is no folder or file {here}: name a folder of pictures, a .tessera file, or shapes.");
+            1, $"There is no folder or file {here}: name a folder of pictures, a .tessera file, tar shards, Parquet files, or shapes.");
         var resumed = CommandLine.Run(
             "pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--data", there, "--log-steps", "1", "--checkpoint-steps", "7").ShouldBeDone();
 
