@@ -17,13 +17,14 @@ public static class DataSetShards
     public const long UsualSize = 1_000_000_000;
 
     private const int Block = 512;
+    private const int End = 2 * Block; // the mark of an archive's end
     private const int RunLength = 256;
     private const int LongestPlainName = 100; // ustar's, before names are split or told in a member of their own
 
     /// <summary>Writes them.</summary>
     /// <param name="source">Where the pictures come from.</param>
     /// <param name="folder">Made if need be. It may not hold shards yet.</param>
-    /// <param name="size">Bytes after which a shard is followed by another; one sample may exceed it.</param>
+    /// <param name="size">Bytes that a shard has at most, unless one sample takes more.</param>
     /// <param name="progress">Told as it goes.</param>
     /// <param name="cancellation">Stops it, and leaves no shard behind.</param>
     /// <exception cref="ImageAccessException">A picture's bytes could not be had.</exception>
@@ -80,15 +81,14 @@ public static class DataSetShards
     private static void WriteShard(FileStream stream, Samples samples, long size)
     {
         using var tar = new TarWriter(stream, TarEntryFormat.Ustar, leaveOpen: true);
-        var (written, key) = (0L, "");
+        var key = "";
         while (samples.Current is { } sample)
         {
             var takes = Taken(sample.Content.Length) + (sample.Label < 0 ? 0 : Taken(1));
-            if (written > 0 && written + takes > size) return;
+            if (stream.Position > 0 && stream.Position + takes + End > size) return;
             key = ShardNames.Key(sample.Name, key);
             Add(tar, $"{key}.{ShardNames.Ending(sample.Content.Span, sample.Name)}", sample.Content);
             if (sample.Label >= 0) Add(tar, $"{key}.cls", Encoding.ASCII.GetBytes(sample.Label.ToString(CultureInfo.InvariantCulture)));
-            written += takes;
             samples.Next();
         }
 

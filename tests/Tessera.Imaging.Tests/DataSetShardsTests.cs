@@ -72,9 +72,10 @@ public class DataSetShardsTests
         using var folder = PictureFolders.Classes(4, 3);
         var sample = 1024 + 1024; // a picture of less than 512 bytes and a label, each with its header
 
-        var report = Write(ImageSource.Open(folder.Path), folder[".shards"], size: 3 * sample + 5);
+        var report = Write(ImageSource.Open(folder.Path), folder[".shards"], size: 3 * sample + 1024);
 
         report.Shards.Select(Path.GetFileName).ShouldBe(["train-000000.tar", "train-000001.tar", "train-000002.tar"]);
+        report.Shards.Select(shard => new FileInfo(shard).Length).ShouldBe([3 * sample + 1024, 3 * sample + 1024, sample + 1024]); // and an end of 1,024
         ImageSource.Open(folder[".shards"]).Entries.CountBy(entry => entry.Name[..16]).Select(pair => pair.Value).ShouldBe([3, 3, 1]);
         Write(ImageSource.Open(folder.Path), folder[".each"], size: 1).Shards.Count.ShouldBe(7);
     }
