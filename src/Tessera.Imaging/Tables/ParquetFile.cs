@@ -37,9 +37,9 @@ internal sealed class ParquetFile : IDisposable
             ClassNames = NamesOf(opened);
             Groups = [.. Enumerable.Range(0, opened.Reader.RowGroupCount).Select(Describe)];
         }
-        catch (Exception error) when (error is not (ImageSourceException or OutOfMemoryException or IOException or UnauthorizedAccessException))
+        catch (Exception error) when (IsDamage(error))
         {
-            Close(); // the package throws whatever its code runs into
+            Close();
             throw new ImageSourceException($"{path} is damaged, or no Parquet file ({error.Message.TrimEnd('.')}): get it anew.", error);
         }
         catch
@@ -73,7 +73,7 @@ internal sealed class ParquetFile : IDisposable
                 using var column = ReadColumn(rows, opened.Pictures);
                 return Rows((RawColumnData<ReadOnlyMemory<byte>>)column, opened.Pictures, Groups[group].Labels.Length, picture => picture.ToArray(), null);
             }
-            catch (Exception error) when (error is not (OutOfMemoryException or IOException or UnauthorizedAccessException or ImageAccessException))
+            catch (Exception error) when (IsDamage(error))
             {
                 Close();
                 throw new ImageAccessException(path, $"is damaged in row group {group} ({error.Message.TrimEnd('.')}): get it anew", error);
@@ -90,6 +90,9 @@ internal sealed class ParquetFile : IDisposable
     {
         lock (gate) Close();
     }
+
+    /// <summary>Whether what was thrown is of the file's bytes, and not of the system: the package throws whatever its code runs into.</summary>
+    private static bool IsDamage(Exception error) => error is EndOfStreamException or not (ImagingException or OutOfMemoryException or IOException or UnauthorizedAccessException);
 
     private void Close()
     {
