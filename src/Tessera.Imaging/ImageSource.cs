@@ -73,7 +73,8 @@ public abstract class ImageSource
     /// <param name="source">
     /// A folder (Tiny-ImageNet's layout, one folder per class, or flat), a <c>.tessera</c> file, WebDataset shards or Parquet files (a file, a folder of them, or a
     /// pattern such as <c>shards/{0000..0127}.tar</c>), a folder of CIFAR's binary files, or <c>shapes</c> and <c>shapes:COUNT</c>, which are drawn by the program (for
-    /// a folder of that name write <c>./shapes</c>). Several, with <c> + </c> between them, are one set: see <see cref="Join"/>.
+    /// a folder of that name write <c>./shapes</c>). Several, with <c> + </c> between them, are one set: see <see cref="Join"/>; among them
+    /// shards, or Parquet files, that are named one by one are one source, as their folder is.
     /// </param>
     /// <exception cref="ImageSourceException">There is no such source, it cannot be read, or it holds no pictures.</exception>
     /// <exception cref="PackedFormatException">The <c>.tessera</c> file is cut short, altered or too new.</exception>
@@ -93,25 +94,26 @@ public abstract class ImageSource
             throw new ImageSourceException($"The source is empty: name {Sources}.");
         var opening = new SourceOpening(cacheFolder, progress, cancellation);
         if (UnitedSource.Split(source) is not { Count: > 1 } parts)
-            return OpenOne(source, opening);
+            return OpenOne([source], opening);
         var opened = new List<ImageSource>();
         try
         {
-            foreach (var part in parts) opened.Add(OpenOne(part, opening));
+            foreach (var part in UnitedSource.Grouped(parts)) opened.Add(OpenOne(part, opening));
         }
         catch
         {
             foreach (var one in opened) (one as IDisposable)?.Dispose();
             throw;
         }
-        return UnitedSource.Of(opened);
+        return opened is [var only] ? only : UnitedSource.Of(opened);
     }
 
-    private static ImageSource OpenOne(string source, SourceOpening opening)
+    private static ImageSource OpenOne(IReadOnlyList<string> parts, SourceOpening opening)
     {
+        var source = Join(parts);
         try
         {
-            return Recognise(source, opening);
+            return parts.Count > 1 ? ContainerFiles.Of(parts, opening) : Recognise(source, opening);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

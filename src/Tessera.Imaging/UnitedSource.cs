@@ -1,6 +1,7 @@
 using System.Collections;
 using System.IO.Hashing;
 using System.Text;
+using Tessera.Imaging.Containers;
 
 namespace Tessera.Imaging;
 
@@ -16,6 +17,11 @@ internal sealed class UnitedSource : ImageSource, IDisposable
 
     /// <summary>The sources that one string names; a single one where it names no more.</summary>
     public static IReadOnlyList<string> Split(string source) => Path.Exists(source) ? [source] : source.Split(Separator, StringSplitOptions.TrimEntries);
+
+    /// <summary>What is opened together: files that hold many pictures each, which a shell made of a pattern, are one source by kind; all others are sources of their own.</summary>
+    public static IEnumerable<IReadOnlyList<string>> Grouped(IReadOnlyList<string> parts) => parts.Index()
+        .GroupBy(part => File.Exists(part.Item) && ContainerFiles.IsContainer(part.Item) ? Path.GetExtension(part.Item).ToLowerInvariant() : $"{part.Index}/", part => part.Item)
+        .Select(group => (IReadOnlyList<string>)[.. group]);
 
     /// <summary>Unites sources that are open, which it disposes of, also where it fails.</summary>
     /// <exception cref="ImageSourceException">Their classes cannot be united.</exception>

@@ -63,6 +63,23 @@ public class UnitedSourceTests
     }
 
     [Fact]
+    public void Shards_That_Are_Named_One_By_One_Are_One_Source_As_A_Shell_Names_Them()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { "train/0.tar", "train/1.tar", "val/0.tar" }) folder.Write($"set/{name}", Tar(Member("1.png", Encoded.Png(4, 4, SkiaSharp.SKColors.Red)), Member("1.cls", "0")));
+        folder.Write("set/classes.txt", "cat\n");
+        folder.AddPicture("more/a.png");
+
+        var shards = ImageSource.Open(Join(folder, "set/val/0.tar", "set/train/1.tar", "set/train/0.tar"));
+        var united = ImageSource.Open(Join(folder, "set/val/0.tar", "more", "set/train/1.tar"));
+
+        shards.Kind.ShouldBe("WebDataset shards, test split val");
+        shards.Entries.ShouldBe([new("train/0.tar/1.png", 0, false), new("train/1.tar/1.png", 0, false), new("val/0.tar/1.png", 0, true)]);
+        shards.Fingerprint.ShouldBe(ImageSource.Open(folder["set"]).Fingerprint);
+        united.Entries.Select(entry => entry.Name).ShouldBe(["train/1.tar/1.png", "a.png", "val/0.tar/1.png"]);
+    }
+
+    [Fact]
     public void What_Cannot_Be_United_Is_Told()
     {
         using var folder = new TemporaryFolder();

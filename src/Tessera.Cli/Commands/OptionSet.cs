@@ -73,8 +73,12 @@ internal abstract class OptionSet<T>(T defaults) where T : class
     }
 
     /// <summary>Adds an option that names pictures.</summary>
-    protected void AddSources(string name, string description, string path, Func<T, string> get, Func<T, string, T> set, Func<T, bool>? mayChange = null) =>
-        Add(CommonOptions.Sources(name, $"{description} [default: {get(defaults)}]"), path, set, mayChange);
+    protected void AddSources(string name, string description, string path, Func<T, string> get, Func<T, string, T> set, Func<T, bool>? mayChange = null)
+    {
+        var option = CommonOptions.Sources(name, $"{description} [default: {get(defaults)}]");
+        option.AllowMultipleArgumentsPerToken = true; // a shell makes several words of shards/*.tar, and no verb of these has other arguments
+        Add(option, path, set, mayChange);
+    }
 
     private void Add<V>(Option<V> option, string path, Func<T, V, T> set, Func<T, bool>? mayChange) =>
         settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)!), mayChange ?? (_ => false)));

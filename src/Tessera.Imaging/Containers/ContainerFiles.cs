@@ -22,6 +22,17 @@ internal static class ContainerFiles
             ? InFolder(only, opening) : null; // as a folder of pictures that holds one folder and nothing else
     }
 
+    /// <summary>The source that files make which are named one by one.</summary>
+    /// <exception cref="ImageSourceException">They cannot be read.</exception>
+    public static ImageSource Of(IReadOnlyList<string> files, SourceOpening opening)
+    {
+        var paths = files.Select(Path.GetFullPath).Distinct().Order(StringComparer.Ordinal).ToList();
+        var root = Path.GetDirectoryName(paths[0])!;
+        while (!paths.TrueForAll(path => path.StartsWith(Path.TrimEndingDirectorySeparator(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal)))
+            root = Path.GetDirectoryName(root) ?? throw new ImageSourceException($"{paths[0]} and {paths[^1]} lie on two disks: name files of one.");
+        return Of(ImageSource.Join(paths), root, paths, opening);
+    }
+
     /// <summary>The source that files make.</summary>
     /// <param name="location">How the source is called.</param>
     /// <param name="root">The folder that the files lie in.</param>
