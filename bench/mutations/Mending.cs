@@ -15,6 +15,13 @@ internal static class Mending
         return file;
     }
 
+    /// <summary>An index of shards: its last 16 bytes are a hash of those before.</summary>
+    public static byte[] ShardIndex(byte[] file)
+    {
+        if (file.Length >= 16) XxHash128.Hash(file.AsSpan(0, file.Length - 16), file.AsSpan(file.Length - 16));
+        return file;
+    }
+
     /// <summary>A PNG's chunks; any other file stays as it is.</summary>
     public static byte[] Png(byte[] file)
     {

@@ -37,6 +37,10 @@ internal static class Readers
         new("tessera", [typeof(PackedFormatException)], folder => [Packed(SampleFiles.Packed(folder))], Mending.Packed),
         new("pictures", [typeof(BrokenImageException)], folder => [.. SampleFiles.Pictures(folder).Select(Picture)], Mending.Png),
         new("zip", [typeof(DataSetFetchException)], folder => [Zip(SampleFiles.Zip(folder))]),
+        new("cifar", [typeof(ImageSourceException)], folder => [.. SampleFiles.Cifar(folder).Select(file => new Subject(file, () => ReadPictures(folder)))]),
+        new("shards", [typeof(ImageSourceException)], folder => [.. SampleFiles.Shards(folder).Select(file => new Subject(file, () => ReadPictures(folder)))]),
+        new("shard-index", [typeof(ImageSourceException)], folder => [ShardIndex(folder, SampleFiles.ShardIndex(folder))], Mending.ShardIndex),
+        new("parquet-pictures", [typeof(ImageSourceException), typeof(ImageAccessException)], folder => [ParquetPictures(SampleFiles.ParquetPictures(folder))]),
         new("lists", [typeof(ImageSourceException)], folder => [.. SampleFiles.Lists(folder).Select(file => new Subject(file, () => ImageSource.Open(folder)))]),
         new("npy", [typeof(VectorException)], folder => Vectors(folder, ".npy")),
         new("parquet", [typeof(VectorException)], folder => Vectors(folder, ".parquet")),
@@ -82,6 +86,38 @@ internal static class Readers
         ImageDecoder.Examine(file);
         ImageDecoder.Decode(file, shape, new byte[shape.Pixels]);
     });
+
+    private static Subject ParquetPictures(string file) => new(file, () => ReadPictures(file));
+
+    /// <summary>A damaged index is no error: it is made anew, which counts as refused.</summary>
+    private static Subject ShardIndex(string folder, string file) => new(file, () =>
+    {
+        var mutated = File.ReadAllBytes(file);
+        ReadPictures(folder, keepsIndex: true);
+        if (!File.ReadAllBytes(file).AsSpan().SequenceEqual(mutated)) throw new ImageSourceException("the index was made anew");
+    });
+
+    private static void ReadPictures(string source, bool keepsIndex = false)
+    {
+        // A file that was written twice within a tick of its time looks as it did.
+        if (!keepsIndex && Directory.Exists(source)) Array.ForEach(Directory.GetFiles(source, "*.index"), File.Delete);
+        var opened = ImageSource.Open(source);
+        using var release = opened as IDisposable;
+        var shape = new ImageShape(3, 16, 16);
+        var pixels = new byte[shape.Pixels];
+        for (var i = 0; i < opened.Entries.Count; i++)
+        {
+            try
+            {
+                opened.Examine(i);
+                opened.Read(i, shape, pixels);
+            }
+            catch (BrokenImageException)
+            {
+                // named, and left out of what is packed
+            }
+        }
+    }
 
     private static Subject Zip(string file) => new(file, () =>
     {

@@ -1,4 +1,8 @@
+using System.Formats.Tar;
 using System.IO.Compression;
+using System.Text.Json.Serialization;
+using Parquet;
+using Parquet.Serialization;
 using SkiaSharp;
 using Tessera.Embeddings;
 using Tessera.Exports;
@@ -73,6 +77,68 @@ internal static class SampleFiles
         return files;
     }
 
+    public static IReadOnlyList<string> Cifar(string folder)
+    {
+        var records = new byte[3 * 3073];
+        for (var i = 0; i < records.Length; i++) records[i] = (byte)(i % 3073 == 0 ? i / 3073 : i * 7);
+        return [Written(folder, "data_batch_1.bin", records), Written(folder, "batches.meta.txt", "cat\ndog\nowl\n"u8)];
+    }
+
+    public static IReadOnlyList<string> Shards(string folder)
+    {
+        var files = new List<string> { Written(folder, "classes.txt", "n01\tgoldfish\nn02\tbullfrog\n"u8) };
+        foreach (var format in new[] { TarEntryFormat.Ustar, TarEntryFormat.Pax, TarEntryFormat.Gnu })
+        {
+            using var bytes = new MemoryStream();
+            using (var tar = new TarWriter(bytes, format, leaveOpen: true))
+            {
+                var name = format == TarEntryFormat.Ustar ? "1" : new string('n', 120);
+                Add(tar, $"{name}.jpg", Encoded(SKEncodedImageFormat.Jpeg));
+                Add(tar, $"{name}.cls", "1"u8.ToArray());
+                Add(tar, $"{name}2.png", Encoded(SKEncodedImageFormat.Png));
+                Add(tar, $"{name}2.json", "{\"label\": 0}"u8.ToArray());
+            }
+            files.Add(Written(folder, $"{format}.tar", bytes.ToArray()));
+        }
+        return files;
+
+        static void Add(TarWriter tar, string name, byte[] content)
+        {
+            TarEntry entry = tar.Format switch
+            {
+                TarEntryFormat.Pax => new PaxTarEntry(TarEntryType.RegularFile, name),
+                TarEntryFormat.Gnu => new GnuTarEntry(TarEntryType.RegularFile, name),
+                _ => new UstarTarEntry(TarEntryType.RegularFile, name),
+            };
+            entry.DataStream = new MemoryStream(content);
+            tar.WriteEntry(entry);
+        }
+    }
+
+    public static string ShardIndex(string folder)
+    {
+        Shards(folder);
+        (ImageSource.Open(folder) as IDisposable)!.Dispose();
+        return Directory.GetFiles(folder, "*.index").Single();
+    }
+
+    public static string ParquetPictures(string folder)
+    {
+        var rows = Enumerable.Range(0, 9).Select(i => new PictureRow { Image = new PictureCell { Bytes = Encoded(i % 2 == 0 ? SKEncodedImageFormat.Jpeg : SKEncodedImageFormat.Png) }, Label = i % 2 });
+        using var bytes = new MemoryStream();
+        var metadata = new Dictionary<string, string> { ["huggingface"] = """{"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}""" };
+        ParquetSerializer.SerializeAsync(rows, bytes, new ParquetOptions { RowGroupSize = 4 }, metadata).GetAwaiter().GetResult();
+        return Written(folder, "train.parquet", bytes.ToArray());
+    }
+
+    private static byte[] Encoded(SKEncodedImageFormat format)
+    {
+        using var bitmap = new SKBitmap(12, 9, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        for (var i = 0; i < 12 * 9; i++) bitmap.SetPixel(i % 12, i / 12, new SKColor((byte)(i * 2), (byte)(255 - i), (byte)(i * i)));
+        using var encoded = bitmap.Encode(format, 90);
+        return encoded.ToArray();
+    }
+
     public static string Zip(string folder)
     {
         using var bytes = new MemoryStream();
@@ -136,4 +202,24 @@ internal static class SampleFiles
         for (var i = 54; i < file.Length; i++) file[i] = (byte)i;
         return file;
     }
+}
+
+/// <summary>A row of a Parquet file of pictures.</summary>
+internal sealed class PictureRow
+{
+    [JsonPropertyName("image")]
+    public PictureCell? Image { get; set; }
+
+    [JsonPropertyName("label")]
+    public long? Label { get; set; }
+}
+
+/// <summary>A picture in such a row.</summary>
+internal sealed class PictureCell
+{
+    [JsonPropertyName("bytes")]
+    public byte[]? Bytes { get; set; }
+
+    [JsonPropertyName("path")]
+    public string? Path { get; set; }
 }

@@ -18,7 +18,7 @@ public static class DataSetFetch
     /// <param name="client">Makes the requests.</param>
     /// <param name="progress">Told as it goes.</param>
     /// <param name="cancellation">Stops; what was downloaded is kept.</param>
-    /// <returns>The full path of the data set's folder: a source for <see cref="ImageSource.Open"/>.</returns>
+    /// <returns>The full path of the data set's folder: a source for <see cref="ImageSource.Open(string)"/>.</returns>
     /// <exception cref="DataSetFetchException">
     /// The server cannot be reached or serves something else; the archive is not sound; the folder is not writable or full.
     /// </exception>

@@ -41,8 +41,11 @@ public static class ImageDecoder
     /// <param name="planar">Receives (C, H, W) bytes; at least <see cref="ImageShape.Pixels"/> long.</param>
     /// <exception cref="BrokenImageException">The file is not a picture, is damaged or cut short.</exception>
     /// <exception cref="ImageAccessException">The file is not there, or cannot be read.</exception>
-    public static void Decode(string file, ImageShape shape, Span<byte> planar) =>
-        Decode(file, file, shape, planar, PictureFiles.OfSystem);
+    public static void Decode(string file, ImageShape shape, Span<byte> planar)
+    {
+        using var encoded = PictureFiles.OfSystem.Read(file, file);
+        Decode(encoded.Bytes, file, shape, planar);
+    }
 
     /// <summary>Decodes a picture that is in memory already.</summary>
     /// <param name="encoded">The whole file.</param>
@@ -66,33 +69,26 @@ public static class ImageDecoder
     /// <param name="file">A path.</param>
     /// <exception cref="BrokenImageException">The file is not a picture, is damaged or cut short.</exception>
     /// <exception cref="ImageAccessException">The file is not there, or cannot be read.</exception>
-    public static ImageFacts Examine(string file) => Examine(file, file, PictureFiles.OfSystem);
-
-    internal static void Decode(string file, string name, ImageShape shape, Span<byte> planar, PictureFiles files)
+    public static ImageFacts Examine(string file)
     {
-        var (buffer, length) = files.Read(file, name);
-        try { Decode(buffer.AsSpan(0, length), name, shape, planar); }
-        finally { ArrayPool<byte>.Shared.Return(buffer); }
+        using var encoded = PictureFiles.OfSystem.Read(file, file);
+        return Examine(encoded.Bytes, file);
     }
 
-    internal static unsafe ImageFacts Examine(string file, string name, PictureFiles files)
+    /// <summary>The same of a picture that is in memory already.</summary>
+    internal static unsafe ImageFacts Examine(ReadOnlySpan<byte> encoded, string name)
     {
-        var (buffer, length) = files.Read(file, name);
-        try
+        fixed (byte* start = encoded)
         {
-            fixed (byte* start = buffer)
-            {
-                using var codec = OpenCodec((nint)start, length, name);
-                var info = codec.Info;
-                // A JPEG is decoded at an eighth of its size here: that reads every coefficient, so damage still shows.
-                var needed = new ImageShape(3, 1, 1);
-                Decode(codec, name, needed, stackalloc byte[needed.Pixels]);
-                var channels = info.ColorType == SKColorType.Gray8 ? 1 : info.IsOpaque ? 3 : 4;
-                var (width, height) = IsTransposed(codec.EncodedOrigin) ? (info.Height, info.Width) : (info.Width, info.Height);
-                return new ImageFacts(width, height, channels, codec.EncodedFormat.ToString().ToUpperInvariant());
-            }
+            using var codec = OpenCodec((nint)start, encoded.Length, name);
+            var info = codec.Info;
+            // A JPEG is decoded at an eighth of its size here: that reads every coefficient, so damage still shows.
+            var needed = new ImageShape(3, 1, 1);
+            Decode(codec, name, needed, stackalloc byte[needed.Pixels]);
+            var channels = info.ColorType == SKColorType.Gray8 ? 1 : info.IsOpaque ? 3 : 4;
+            var (width, height) = IsTransposed(codec.EncodedOrigin) ? (info.Height, info.Width) : (info.Width, info.Height);
+            return new ImageFacts(width, height, channels, codec.EncodedFormat.ToString().ToUpperInvariant());
         }
-        finally { ArrayPool<byte>.Shared.Return(buffer); }
     }
 
     private static void Decode(SKCodec codec, string name, ImageShape shape, Span<byte> planar)

@@ -34,10 +34,10 @@ public sealed partial class PackedImages
 
     /// <summary>
     /// Opens what was packed from a source before; packs it where there is nothing yet, the source has changed, or the file is
-    /// damaged.
+    /// damaged. Of several processes that do so at once, one packs and the others wait for it.
     /// </summary>
     /// <param name="source">
-    /// Any source string, see <see cref="ImageSource.Open"/>. A packed file of this shape is opened where it lies; one of another
+    /// Any source string, see <see cref="ImageSource.Open(string)"/>. A packed file of this shape is opened where it lies; one of another
     /// shape is resized.
     /// </param>
     /// <param name="shape">The shape wanted.</param>
@@ -51,7 +51,7 @@ public sealed partial class PackedImages
     public static PackedImages OpenOrPack(
         string source, ImageShape shape, string cacheFolder, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
     {
-        var opened = ImageSource.Open(source);
+        var opened = ImageSource.Open(source, cacheFolder, progress, cancellation);
         if (Of(opened, shape) is { } packed)
             return packed;
         using var release = opened as IDisposable;
@@ -63,7 +63,22 @@ public sealed partial class PackedImages
         ImageSource source, ImageShape shape, string cacheFolder, IProgress<PackProgress>? progress, CancellationToken cancellation)
     {
         var file = CacheFile(source, shape, cacheFolder);
-        return TryReuse(source, shape, file) ?? Pack(source, shape, file, progress, cancellation);
+        if (TryReuse(source, shape, file) is { } packed) return packed;
+        using var ours = LockOf(file, () => progress?.Report(new PackProgress(0, source.Entries.Count, 0) { Stage = PackStage.Waiting }), cancellation);
+        return TryReuse(source, shape, file) ?? Pack(source, shape, file, progress, cancellation); // what another process made while this one waited
+    }
+
+    private static IDisposable LockOf(string file, Action waiting, CancellationToken cancellation)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            return ProcessLock.Take(file + ".lock", waiting, cancellation);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new PackingException($"{file} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable.", error);
+        }
     }
 
     internal static bool HasPackedExtension(string file) => file.EndsWith(Extension, StringComparison.OrdinalIgnoreCase);
@@ -99,7 +114,24 @@ public sealed partial class PackedImages
 /// <param name="Done">Pictures read, broken ones among them.</param>
 /// <param name="Total">Pictures in the source.</param>
 /// <param name="Broken">Pictures left out so far.</param>
-public sealed record PackProgress(int Done, int Total, int Broken);
+public sealed record PackProgress(int Done, int Total, int Broken)
+{
+    /// <summary>What is being done; the counts are of shards while these are indexed.</summary>
+    public PackStage Stage { get; init; }
+}
+
+/// <summary>The steps of opening pictures.</summary>
+public enum PackStage
+{
+    /// <summary>Pictures are read.</summary>
+    Reading,
+
+    /// <summary>Tar shards are looked through, once, for where their pictures lie.</summary>
+    Indexing,
+
+    /// <summary>Another process packs the same pictures: this one takes what that makes.</summary>
+    Waiting,
+}
 
 /// <summary>A packed file could not be written: the folder is not writable, the disk is full, another process is at it.</summary>
 public sealed class PackingException(string message, Exception? inner = null) : ImagingException(message, inner);

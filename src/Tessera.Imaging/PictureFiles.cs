@@ -1,8 +1,9 @@
 using System.Buffers;
+using Microsoft.Win32.SafeHandles;
 
 namespace Tessera.Imaging;
 
-/// <summary>Reads the files of pictures whole. A fault that may pass is met with patience; one that stays ends the work.</summary>
+/// <summary>Reads files of pictures. A fault that may pass is met with patience; one that stays ends the work.</summary>
 /// <remarks>
 /// A disk or a network that fails says nothing of a picture. If it counted as a broken one, a connection that was down for a minute would leave half a
 /// data set out, and the rest would look like all of it.
@@ -15,29 +16,42 @@ internal sealed class PictureFiles(Func<string, Stream> open, IReadOnlyList<Time
     /// <summary>Those of the system; four tries within three seconds, which outlast a hiccup and not a cable that was pulled.</summary>
     public static PictureFiles OfSystem { get; } = new(Open, [TimeSpan.FromSeconds(0.1), TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(2)], Thread.Sleep);
 
-    /// <summary>Reads a file into memory that is rented from the shared pool, to which the caller returns it.</summary>
+    /// <summary>Reads a file whole.</summary>
     /// <param name="file">A path.</param>
     /// <param name="name">What to call the picture if it is broken.</param>
     /// <exception cref="BrokenImageException">It is longer than pictures are, or no file at all.</exception>
     /// <exception cref="ImageAccessException">It is not there, may not be read, or every try failed.</exception>
-    public (byte[] Buffer, int Length) Read(string file, string name)
+    public EncodedPicture Read(string file, string name) => Patiently(file, () =>
+    {
+        try
+        {
+            return ReadOnce(file, name);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException && Directory.Exists(file))
+        {
+            throw new BrokenImageException(name, "is a folder, not a picture", error);
+        }
+    });
+
+    /// <summary>Reads of a file, and again where the system fails.</summary>
+    /// <exception cref="ImageAccessException">It is not there, may not be read, or every try failed.</exception>
+    public T Patiently<T>(string file, Func<T> read)
     {
         for (var failures = 0; ; failures++)
         {
             try
             {
-                return ReadOnce(file, name);
+                return read();
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                if (Directory.Exists(file)) throw new BrokenImageException(name, "is a folder, not a picture", error);
                 if (!MayPass(error) || failures == waits.Count) throw ImageAccessException.Of(file, failures + 1, error);
                 wait(waits[failures]);
             }
         }
     }
 
-    private (byte[] Buffer, int Length) ReadOnce(string file, string name)
+    private EncodedPicture ReadOnce(string file, string name)
     {
         using var stream = open(file);
         if (!stream.CanSeek) throw new BrokenImageException(name, "is a pipe or a device, not a file");
@@ -47,7 +61,7 @@ internal sealed class PictureFiles(Func<string, Stream> open, IReadOnlyList<Time
         try
         {
             stream.ReadExactly(buffer.AsSpan(0, (int)size)); // one that is written to just now is not cut short: it is read again
-            return (buffer, (int)size);
+            return new EncodedPicture(buffer, (int)size);
         }
         catch
         {
@@ -61,4 +75,75 @@ internal sealed class PictureFiles(Func<string, Stream> open, IReadOnlyList<Time
         error is not (UnauthorizedAccessException or FileNotFoundException or DirectoryNotFoundException or DriveNotFoundException or PathTooLongException);
 
     private static FileStream Open(string file) => new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+}
+
+/// <summary>Files that hold many pictures each, of which parts are read by their position, in any order and from many threads at once.</summary>
+/// <param name="paths">The files.</param>
+/// <param name="files">Meets the faults of the system.</param>
+internal sealed class FileParts(IReadOnlyList<string> paths, PictureFiles files) : IDisposable
+{
+    private const int MostOpen = 256; // the first so many files stay open; others are opened each time, since a process may not have thousands
+
+    private readonly SafeFileHandle?[] opened = new SafeFileHandle?[Math.Min(paths.Count, MostOpen)];
+
+    /// <summary>Reads a part into memory of the shared pool.</summary>
+    /// <exception cref="ImageAccessException">It could not be had.</exception>
+    public EncodedPicture Read(int file, long start, int length) => files.Patiently(paths[file], () =>
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            Read(file, start, buffer.AsSpan(0, length));
+            return new EncodedPicture(buffer, length);
+        }
+        catch
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            throw;
+        }
+    });
+
+    public void Dispose()
+    {
+        foreach (var handle in opened) handle?.Dispose();
+    }
+
+    private void Read(int file, long start, Span<byte> bytes)
+    {
+        if (file >= opened.Length)
+        {
+            using var once = Open(file);
+            Fill(once, start, bytes);
+            return;
+        }
+        var handle = Volatile.Read(ref opened[file]) ?? Keep(file);
+        try
+        {
+            Fill(handle, start, bytes);
+        }
+        catch (IOException)
+        {
+            Interlocked.CompareExchange(ref opened[file], null, handle); // after a fault of the network only a file that is opened anew is read
+            throw;
+        }
+    }
+
+    private SafeFileHandle Keep(int file)
+    {
+        var handle = Open(file);
+        if (Interlocked.CompareExchange(ref opened[file], handle, null) is not { } first) return handle;
+        handle.Dispose();
+        return first;
+    }
+
+    private SafeFileHandle Open(int file) => File.OpenHandle(paths[file], FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.RandomAccess);
+
+    private static void Fill(SafeFileHandle handle, long start, Span<byte> bytes)
+    {
+        for (var filled = 0; filled < bytes.Length;)
+        {
+            var read = RandomAccess.Read(handle, bytes[filled..], start + filled);
+            filled += read > 0 ? read : throw new EndOfStreamException("it is shorter than it was when its pictures were listed");
+        }
+    }
 }

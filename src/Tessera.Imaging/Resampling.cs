@@ -13,6 +13,28 @@ namespace Tessera.Imaging;
 /// </remarks>
 internal static class Resampling
 {
+    /// <summary>The same of pixels that lie in planes.</summary>
+    /// <param name="stored">(C, H, W).</param>
+    /// <param name="storedShape">Its shape.</param>
+    /// <param name="shape">The target's.</param>
+    /// <param name="planar">(C, H, W), at least as long as the shape says.</param>
+    public static void CoverAndCrop(ReadOnlySpan<byte> stored, ImageShape storedShape, ImageShape shape, Span<byte> planar)
+    {
+        if (shape == storedShape)
+        {
+            stored.CopyTo(planar);
+            return;
+        }
+        var length = 4 * storedShape.Height * storedShape.Width;
+        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            PixelLayout.ToInterleaved(stored, storedShape.Channels, buffer.AsSpan(0, length));
+            CoverAndCrop(buffer.AsSpan(0, length), storedShape.Width, storedShape.Height, shape, planar[..shape.Pixels]);
+        }
+        finally { ArrayPool<byte>.Shared.Return(buffer); }
+    }
+
     /// <param name="interleaved">(height, width, 4) bytes, the fourth ignored.</param>
     /// <param name="width">The source's.</param>
     /// <param name="height">The source's.</param>

@@ -24,9 +24,10 @@ public sealed class StreamedImages : ImageSet
 
     private StreamedImages(ImageSource source, ImageShape shape, ulong seed, IProgress<PackProgress>? progress, CancellationToken cancellation)
     {
+        if (source.RefusalToStream is { } refusal) throw new ImageSourceException(refusal);
         (this.source, Shape, this.seed) = (source, shape, seed);
         labels = [.. source.Entries.Select(entry => entry.Label)];
-        TestStart = source.Entries.Count(entry => !entry.IsTest);
+        TestStart = source.TestStart;
         sides = new Side[Count];
         var training = Measured();
         var statistics = Measure(training, progress, cancellation);
@@ -93,18 +94,21 @@ public sealed class StreamedImages : ImageSet
     internal override ulong? SplitSeed => seed;
 
     /// <summary>Opens a source to be decoded picture by picture; mean and deviation are measured at once, on all cores.</summary>
-    /// <param name="source">Any source string, see <see cref="ImageSource.Open"/>. A packed file of this shape is used as it is.</param>
+    /// <param name="source">Any source string, see <see cref="ImageSource.Open(string)"/>. A packed file of this shape is used as it is.</param>
     /// <param name="shape">The shape wanted.</param>
     /// <param name="seed">That of the <see cref="DataSplit"/>; it also draws the pictures that are measured.</param>
+    /// <param name="cacheFolder">As for <see cref="ImageSource.Open(string)"/>.</param>
     /// <param name="progress">Told as pictures are measured, from several threads, one at a time.</param>
     /// <param name="cancellation">Stops measuring.</param>
-    /// <exception cref="ImageSourceException">There is no such source, or not one picture of a side of the split can be read.</exception>
+    /// <exception cref="ImageSourceException">
+    /// There is no such source, not one picture of a side of the split can be read, or pictures cannot be had one by one in any order.
+    /// </exception>
     /// <exception cref="ImageAccessException">A picture's bytes could not be had; reading one later throws it too.</exception>
     /// <exception cref="PackedFormatException">The source is a packed file that cannot be used.</exception>
     public static ImageSet Open(
-        string source, ImageShape shape, ulong seed, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
+        string source, ImageShape shape, ulong seed, string? cacheFolder = null, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
     {
-        var opened = ImageSource.Open(source);
+        var opened = ImageSource.Open(source, cacheFolder, progress, cancellation);
         return PackedImages.Of(opened, shape) ?? (ImageSet)Open(opened, shape, seed, progress, cancellation);
     }
 

@@ -11,14 +11,14 @@ public sealed class FailureTests(TrainedRun run) : IDisposable
 
     [Fact]
     public void No_Such_Folder() => Pretrain(folder["nowhere"]).ShouldFail(
-        1, $"There is no folder or file {folder["nowhere"]}: name a folder of pictures, a .tessera file, or shapes.");
+        1, $"There is no folder or file {folder["nowhere"]}: name a folder of pictures, a .tessera file, tar shards, Parquet files, or shapes.");
 
     [Fact]
     public void A_Folder_Without_Pictures()
     {
         folder.Write("words.txt", "words");
 
-        Pretrain(folder.Path).ShouldFail(1, $"{folder.Path} holds no pictures (jpg, jpeg, png, webp, bmp, gif): name the folder that holds them.");
+        Pretrain(folder.Path).ShouldFail(1, $"{folder.Path} holds no pictures (jpg, jpeg, png, webp, bmp, gif, .tar shards, Parquet or CIFAR's files): name the folder that holds them.");
     }
 
     [Theory]

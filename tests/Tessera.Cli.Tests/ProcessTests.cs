@@ -160,6 +160,43 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         outcome.Error.ShouldContain($"epoch {Epochs}/{Epochs}: PSNR ");
     }
 
+    /// <summary>The test is one of the two processes: it holds what a process holds that packs.</summary>
+    [Fact]
+    public void Of_Two_Processes_One_Packs_And_The_Other_Waits_And_Takes_What_It_Made()
+    {
+        TesseraProcess.Run(Packing(TrainedRun.Data, "first")).ShouldBeDone().Error.ShouldContain("packing: ");
+        var pack = Directory.GetFiles(folder["cache"], "*.tessera").ShouldHaveSingleItem();
+        var aside = pack + ".aside";
+        File.Move(pack, aside);
+
+        using var held = new FileStream(pack + ".lock", FileMode.CreateNew, FileAccess.Write, FileShare.None);
+        using var waiting = new TesseraProcess(Packing(TrainedRun.Data, "second"));
+        waiting.WaitFor("packing: waiting for another process that packs the same pictures");
+        File.Move(aside, pack);
+        var made = File.GetLastWriteTimeUtc(pack);
+        held.Dispose();
+        var outcome = waiting.Finish().ShouldBeDone();
+
+        outcome.Error.ShouldContain($"(packed before: {pack})");
+        outcome.Error.ShouldNotContain("packing: ");
+        File.GetLastWriteTimeUtc(pack).ShouldBe(made);
+        Directory.GetFiles(folder["cache"], "*.tessera*").ShouldBe([pack]);
+    }
+
+    [Fact]
+    public void Who_Is_Killed_While_It_Packs_Keeps_Nobody_Waiting()
+    {
+        using (var killed = new TesseraProcess(Packing("shapes:60000", "killed")))
+        {
+            killed.WaitFor("packing: ");
+            killed.Kill();
+        }
+        File.Exists(Directory.GetFiles(folder["cache"], "*.lock").ShouldHaveSingleItem()).ShouldBeTrue(); // the file is there, and nobody has it
+
+        using var next = new TesseraProcess(Packing("shapes:60000", "next"));
+        next.WaitFor("packing: 6"); // of 66000, the first tenth
+    }
+
     private static string LibTorchFolder =>
         Path.GetDirectoryName(Directory.EnumerateFiles(AppContext.BaseDirectory, "libtorch_cpu.so", SearchOption.AllDirectories).Single())!;
 
@@ -178,6 +215,9 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
         }
         return program;
     }
+
+    private IEnumerable<string> Packing(string data, string name) =>
+        ["pretrain", "--data", data, "--out", folder[name], "--cache", folder["cache"], .. TrainedRun.Small, "--epochs", "1"];
 
     private IEnumerable<string> Pretrain(string name) =>
         ["pretrain", "--data", TrainedRun.Data, "--out", folder[name], "--cache", run.Cache, .. TrainedRun.Small, "--epochs", Epochs];

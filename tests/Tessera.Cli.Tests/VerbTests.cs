@@ -201,7 +201,7 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         Directory.Move(here, there);
 
         CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"]).ShouldFail(
-            1, $"There is no folder or file {here}: name a folder of pictures, a .tessera file, or shapes.");
+            1, $"There is no folder or file {here}: name a folder of pictures, a .tessera file, tar shards, Parquet files, or shapes.");
         var resumed = CommandLine.Run(
             "pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--data", there, "--log-steps", "1", "--checkpoint-steps", "7").ShouldBeDone();
 
@@ -467,6 +467,26 @@ public sealed class VerbTests(TrainedRun run) : IDisposable
         json.GetProperty("description").GetProperty("reconstruction").ValueKind.ShouldBe(JsonValueKind.Null);
         json.GetProperty("types").EnumerateArray().Select(t => t.GetString()).ShouldBe(["BF16"]);
         refused.ShouldFail(1, $"{folder["encoder.safetensors"]} holds an encoder without a decoder, so it cannot restore pictures: give the model as it was pretrained.");
+    }
+
+    [Fact]
+    public void Shards_Are_A_Source_And_Several_Sources_Are_One_Set()
+    {
+        var written = Json(CommandLine.Run("data", "shard", "shapes:40", "-o", folder["shards"], "--size", "200KB", "--json").ShouldBeDone());
+        (written.GetProperty("training").GetInt32(), written.GetProperty("test").GetInt32(), written.GetProperty("classes").GetArrayLength()).ShouldBe((40, 4, 12));
+        var pictures = folder.Folder("pictures");
+        Pictures.Mixed(pictures);
+
+        var inspected = CommandLine.Run("data", "inspect", folder["shards/*.tar"], pictures).ShouldBeDone();
+        var trained = CommandLine.Run(
+            ["pretrain", "--data", folder["shards"], "--data", pictures, "--out", folder["run"], "--cache", folder["cache"], .. TrainedRun.Small, "--epochs", "1"]).ShouldBeDone();
+        var streamed = CommandLine.Run("pretrain", "--resume", folder["run"], "--cache", folder["cache"], "--data", folder["shards"]);
+
+        inspected.OutputLines[0].ShouldBe($"2 sources: WebDataset shards, test split val, flat folder: {folder["shards/*.tar"]} + {pictures}");
+        inspected.OutputLines[1].ShouldBe("pictures: 76 for training, 4 for testing, 36 without a label");
+        trained.Error.ShouldContain("76 training and 4 held-out pictures of ");
+        File.ReadAllText(folder["run/options.json"]).ShouldContain($"\"source\": \"{folder["shards"]} + {pictures}\"");
+        streamed.Code.ShouldBe(1); // other pictures than those that the run was begun with
     }
 
     [Fact]

@@ -11,7 +11,7 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
 
     [Theory]
     [InlineData("", "Say what to do: pretrain, finetune, classify, reconstruct, evaluate, embed, search, curate, look, map, report, bench, info, models, import, export, data, env. See tessera --help.")]
-    [InlineData("data", "Say what to do: inspect, pack, fetch. See tessera data --help.")]
+    [InlineData("data", "Say what to do: inspect, pack, shard, fetch. See tessera data --help.")]
     [InlineData("bench --only speed", "--only has 'speed': choose from machine,step,loader,embed,finetune, with commas between.")]
     [InlineData("bench speed", "There is no 'speed': choose scale. See tessera bench --help.")]
     [InlineData("bench --bogus 3", "Unrecognized command or argument '--bogus'. Unrecognized command or argument '3'. See tessera bench --help.")]
@@ -45,6 +45,8 @@ public sealed class WrongUsageTests(TrainedRun run) : IDisposable
     [InlineData("data fetch everything", "Argument 'everything' not recognized. Must be one of: 'tiny-imagenet' See tessera data fetch --help.")]
     [InlineData("data fetch tiny-imagenet --address ftp://x/y", "--address is 'ftp://x/y': write an address that begins with http:// or https://.")]
     [InlineData("data pack shapes:9 -o x.jpg", "--out is 'x.jpg': name a .tessera file.")]
+    [InlineData("data shard shapes:9 -o x --size big", "--size is 'big': write a size such as 500MB or 1GB.")]
+    [InlineData("data shard shapes:9 -o x --size 0", "--size is '0': write a size such as 500MB or 1GB.")]
     [InlineData("data pack shapes:9 -o x.tessera --channels 2", "--channels is 2: pictures have 1 or 3.")]
     [InlineData("data pack shapes:9 -o x.tessera --image-size 2k", "The image size is '2k': write S or HxW in pixels, each 1 to 4096, such as 64 or 64x96.")]
     public void Is_Told_In_A_Line(string arguments, string line) =>

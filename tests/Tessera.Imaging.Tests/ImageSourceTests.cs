@@ -233,10 +233,10 @@ public class ImageSourceTests
     public void Says_What_Is_Wrong_With_A_Source()
     {
         using var folder = new TemporaryFolder();
-        Refusal(folder["absent"]).ShouldBe($"There is no folder or file {folder["absent"]}: name a folder of pictures, a .tessera file, or shapes.");
-        Refusal(folder.Path).ShouldBe($"{folder.Path} holds no pictures (jpg, jpeg, png, webp, bmp, gif): name the folder that holds them.");
+        Refusal(folder["absent"]).ShouldBe($"There is no folder or file {folder["absent"]}: name a folder of pictures, a .tessera file, tar shards, Parquet files, or shapes.");
+        Refusal(folder.Path).ShouldBe($"{folder.Path} holds no pictures (jpg, jpeg, png, webp, bmp, gif, .tar shards, Parquet or CIFAR's files): name the folder that holds them.");
         Refusal(folder.Write("notes.txt", "")).ShouldContain("is a file, not a source");
-        Refusal(" ").ShouldBe("The source is empty: name a folder of pictures, a .tessera file, or shapes.");
+        Refusal(" ").ShouldBe("The source is empty: name a folder of pictures, a .tessera file, tar shards, Parquet files, or shapes.");
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Tessera.Imaging.Containers;
 using Tessera.Imaging.Folders;
 using Tessera.Imaging.Tests.Fixtures;
 
@@ -139,7 +140,7 @@ public class PictureFilesTests
         foreach (var work in works) Should.Throw<ImageAccessException>(work).Name.ShouldBe("numbers, picture 3,");
     }
 
-    private static PackedImages OpenOrPack(FolderSource source, TemporaryFolder cache) =>
+    private static PackedImages OpenOrPack(ImageSource source, TemporaryFolder cache) =>
         PackedImages.OpenOrPack(source, PictureFolders.Small, cache.Path, progress: null, TestContext.Current.CancellationToken);
 
     /// <summary>A disk that fails at one file as often as it is told, and remembers how long was waited for it.</summary>
@@ -158,8 +159,8 @@ public class PictureFilesTests
 
         public List<TimeSpan> Waited { get; } = [];
 
-        public FolderSource Source(TemporaryFolder folder) =>
-            FolderLayouts.Open(folder.Path, new PictureFiles(Open, Waits, Waited.Add));
+        public ImageSource Source(TemporaryFolder folder) =>
+            FolderLayouts.Open(folder.Path, new PictureFiles(Open, Waits, Waited.Add), new SourceOpening(null, null, TestContext.Current.CancellationToken));
 
         private Stream Open(string file)
         {

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Tessera.Imaging;
 using Tessera.Runtime;
 
 namespace Tessera.Cli.Commands;
@@ -24,8 +25,24 @@ internal static class CommonOptions
 
     public static Option<string> Model() => new("--model", "-m") { Description = ModelWords, Required = true, HelpName = "M" };
 
-    public static Option<string> Data() =>
-        new("--data") { Description = "A folder of pictures, a .tessera file, or shapes", Required = true, HelpName = "SOURCE" };
+    /// <summary>What may be given where pictures are asked for.</summary>
+    public const string SourceWords = "A folder of pictures, a .tessera file, tar shards (shards/{0000..0127}.tar), Parquet or CIFAR files, or shapes";
+
+    public static Option<string> Data()
+    {
+        var option = Sources("--data", $"{SourceWords}; several make one set");
+        option.Required = true;
+        return option;
+    }
+
+    /// <summary>An option that names pictures, and may be given more than once.</summary>
+    public static Option<string> Sources(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "SOURCE",
+        Arity = ArgumentArity.OneOrMore,
+        CustomParser = result => ImageSource.Join(result.Tokens.Select(token => token.Value)),
+    };
 
     public static Option<string> Device() =>
         new("--device") { Description = "auto, cpu, cuda or cuda:N", DefaultValueFactory = _ => "auto", HelpName = "D" };
@@ -136,7 +153,7 @@ internal static class CommonOptions
 
     private static string? Name(ArgumentResult result) => (result.Parent as OptionResult)?.Option.Name;
 
-    private static string DefaultCache
+    public static string DefaultCache
     {
         get
         {

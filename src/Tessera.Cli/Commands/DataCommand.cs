@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Tessera.Cli.Console;
 using Tessera.Data;
 using Tessera.Imaging;
@@ -6,16 +7,17 @@ using Tessera.Runtime;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera data</c>: get, pack and check data sets.</summary>
+/// <summary><c>tessera data</c>: get, pack, shard and check data sets.</summary>
 internal static class DataCommand
 {
     private const int ShownDuplicates = 10;
 
     public static Verb Build(Terminal terminal)
     {
-        var command = new Verb("data", "Get, pack and check data sets.");
+        var command = new Verb("data", "Get, pack, shard and check data sets.");
         command.Add(Inspect(terminal));
         command.Add(Pack(terminal));
+        command.Add(Shard(terminal));
         command.Add(Fetch(terminal));
         return command;
     }
@@ -29,7 +31,7 @@ internal static class DataCommand
         command.SetAction(parsed =>
         {
             using var signals = new InterruptSignals(terminal);
-            var opened = ImageSource.Open(parsed.GetValue(source)!);
+            var opened = Open(terminal, parsed.GetValue(source)!, signals.Token);
             using var release = opened as IDisposable;
             var report = ProgressBar.While(terminal, "reading", progress => DataSetInspection.Inspect(
                 opened, new Relay<PackProgress>(p => progress.Report((p.Done, p.Total, ""))), signals.Token));
@@ -55,7 +57,7 @@ internal static class DataCommand
             using var signals = new InterruptSignals(terminal);
             var file = CommonOptions.FileEndingWith(".tessera", parsed.GetValue(output)!);
             var shape = Shape(parsed.GetValue(size) ?? "64", parsed.GetValue(channels) ?? 3);
-            var opened = ImageSource.Open(parsed.GetValue(source)!);
+            var opened = Open(terminal, parsed.GetValue(source)!, signals.Token);
             using var release = opened as IDisposable;
             using var images = ProgressBar.Open(terminal, progress => PackedImages.Pack(opened, shape, file, progress, signals.Token));
             BrokenPictures.Tell(terminal, images.Broken);
@@ -63,6 +65,31 @@ internal static class DataCommand
             terminal.Say($"{training} pictures for training, {test} for testing, {images.ClassNames.Count} classes: {images.File}");
             terminal.Result(new Packed(
                 images.File, training, test, images.ClassNames, images.Broken, images.Mean, images.StandardDeviation));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Verb Shard(Terminal terminal)
+    {
+        var command = new Verb("shard", "Write tar shards of a source, as WebDataset reads them: train-000000.tar, …, val-000000.tar, … and classes.txt.",
+            "tessera data shard pictures/ -o shards/ --size 1GB");
+        var source = Source();
+        var output = new Option<string>("--out", "-o") { Description = "The folder to write into, without shards yet", Required = true, HelpName = "DIR" };
+        var size = CommonOptions.Value<string?>("--size", "SIZE", "Size of a shard, such as 500MB [default: 1GB]");
+        command.Add(source);
+        foreach (var option in new Option[] { output, size }) command.Add(option);
+        command.SetAction(parsed =>
+        {
+            using var signals = new InterruptSignals(terminal);
+            var bytes = Size(parsed.GetValue(size)) ?? DataSetShards.UsualSize;
+            var opened = Open(terminal, parsed.GetValue(source)!, signals.Token);
+            using var release = opened as IDisposable;
+            var report = ProgressBar.While(terminal, "writing", progress => DataSetShards.Write(
+                opened, parsed.GetValue(output)!, bytes, new Relay<PackProgress>(p => progress.Report((p.Done, p.Total, ""))), signals.Token));
+            BrokenPictures.Tell(terminal, report.Broken);
+            terminal.Say($"{report.Shards.Count} shards, {report.Training} pictures for training, {report.Test} for testing, {report.Classes.Count} classes: {report.Folder}");
+            terminal.Result(report);
             return ExitCode.Done;
         });
         return command;
@@ -97,7 +124,25 @@ internal static class DataCommand
         return command;
     }
 
-    private static Argument<string> Source() => CommonOptions.FileArgument<string>("SOURCE", "A folder of pictures, a .tessera file, or shapes");
+    private static Argument<string[]> Source()
+    {
+        var source = CommonOptions.FileArgument<string[]>("SOURCE", $"{CommonOptions.SourceWords}; several make one set");
+        source.Arity = ArgumentArity.OneOrMore;
+        return source;
+    }
+
+    private static ImageSource Open(Terminal terminal, string[] sources, CancellationToken cancellation) => ProgressBar.While(terminal, "indexing", progress =>
+        ImageSource.Open(ImageSource.Join(sources), CommonOptions.DefaultCache, new Relay<PackProgress>(p => progress.Report((p.Done, p.Total, "shards"))), cancellation));
+
+    /// <summary>Bytes, by thousands as disks are sold; null: not given.</summary>
+    private static long? Size(string? text)
+    {
+        if (text is null) return null;
+        var unit = Array.FindIndex(["KB", "MB", "GB"], ending => text.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
+        var number = unit < 0 ? text : text[..^2];
+        return double.TryParse(number.Trim(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) && value * Math.Pow(1000, unit + 1) is >= 1 and < long.MaxValue and var bytes
+            ? (long)bytes : throw new UsageException($"--size is '{text}': write a size such as 500MB or 1GB.");
+    }
 
     private static ImageShape Shape(string size, int channels)
     {

@@ -69,9 +69,19 @@ internal abstract class OptionSet<T>(T defaults) where T : class
         string name, string placeholder, string description, string path, Func<T, V> get, Func<T, V, T> set, string? otherwise = null, Func<T, bool>? mayChange = null)
     {
         var standard = otherwise ?? Convert.ToString(get(defaults), CultureInfo.InvariantCulture);
-        var option = CommonOptions.Value<V>(name, placeholder, $"{description} [default: {standard}]");
-        settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)!), mayChange ?? (_ => false)));
+        Add(CommonOptions.Value<V>(name, placeholder, $"{description} [default: {standard}]"), path, set, mayChange);
     }
+
+    /// <summary>Adds an option that names pictures.</summary>
+    protected void AddSources(string name, string description, string path, Func<T, string> get, Func<T, string, T> set, Func<T, bool>? mayChange = null)
+    {
+        var option = CommonOptions.Sources(name, $"{description} [default: {get(defaults)}]");
+        option.AllowMultipleArgumentsPerToken = true; // a shell makes several words of shards/*.tar, and no verb of these has other arguments
+        Add(option, path, set, mayChange);
+    }
+
+    private void Add<V>(Option<V> option, string path, Func<T, V, T> set, Func<T, bool>? mayChange) =>
+        settings.Add(new Setting(option, path, (parsed, ground) => set(ground, parsed.GetValue(option)!), mayChange ?? (_ => false)));
 
     protected void AddWord<V>(string name, string description, string path, Func<T, V> get, Func<T, V, T> set, string? otherwise = null, Func<T, bool>? mayChange = null)
         where V : struct, Enum
@@ -99,6 +109,9 @@ internal abstract class OptionSet<T>(T defaults) where T : class
         public void Add<V>(
             string name, string placeholder, string description, string property, Func<G, V> value, Func<G, V, G> with, string? otherwise = null, Func<T, bool>? mayChange = null) =>
             set.Add(name, placeholder, description, $"{path}.{property}", o => value(get(o)), (o, v) => put(o, with(get(o), v)), otherwise, mayChange);
+
+        public void AddSources(string name, string description, string property, Func<G, string> value, Func<G, string, G> with, Func<T, bool>? mayChange = null) =>
+            set.AddSources(name, description, $"{path}.{property}", o => value(get(o)), (o, v) => put(o, with(get(o), v)), mayChange);
 
         public void AddWord<V>(string name, string description, string property, Func<G, V> value, Func<G, V, G> with, string? otherwise = null, Func<T, bool>? mayChange = null)
             where V : struct, Enum =>

@@ -11,7 +11,8 @@ internal abstract class RunOptionSet<T>(T defaults) : OptionSet<T>(defaults) whe
     /// <param name="imageSize">What the image size is by default; null: the group's.</param>
     protected static void AddData(Group<DataOptions> data, string? imageSize = null)
     {
-        data.Add("--data", "SOURCE", "A folder of pictures, a .tessera file, or shapes", nameof(DataOptions.Source), d => d.Source, (d, v) => d with { Source = ImageSource.FullName(v) }, mayChange: Always);
+        data.AddSources("--data", $"{CommonOptions.SourceWords}; several make one set", nameof(DataOptions.Source), d => d.Source,
+            (d, v) => d with { Source = ImageSource.FullName(v) }, mayChange: Always);
         data.Add("--image-size", "S|HxW", "Size of the pictures in pixels", nameof(DataOptions.ImageSize), d => d.ImageSize, (d, v) => d with { ImageSize = v }, imageSize);
         data.AddFlag("--no-pack", "Decode pictures each time they are needed, for a folder too large to pack; a .tessera file of the size is used as it is [default: pack once]",
             nameof(DataOptions.NoPack), (d, v) => d with { NoPack = v });

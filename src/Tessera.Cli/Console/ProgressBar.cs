@@ -19,8 +19,14 @@ internal static class ProgressBar
 
     /// <summary>Packs pictures, or opens them where that was done before; or reads some to measure them.</summary>
     public static T Open<T>(Terminal terminal, Func<IProgress<PackProgress>, T> open, string title = "packing") where T : ImageSet =>
-        While(terminal, title, progress => open(new Relay<PackProgress>(p =>
-            progress.Report((p.Done, p.Total, p.Broken == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{p.Broken} broken"))))));
+        While(terminal, title, progress => open(new Relay<PackProgress>(p => progress.Report((p.Done, p.Total, Words(p))))));
+
+    private static string Words(PackProgress progress) => progress.Stage switch
+    {
+        PackStage.Indexing => "looking through shards",
+        PackStage.Waiting => "waiting for another process that packs the same pictures",
+        _ => progress.Broken == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{progress.Broken} broken"),
+    };
 
     private sealed class BarReport(ProgressTask task, string title) : IProgress<(long Done, long Total, string Words)>
     {
@@ -35,10 +41,13 @@ internal static class ProgressBar
     private sealed class PlainReport(Terminal terminal, string title) : IProgress<(long Done, long Total, string Words)>
     {
         private long shown;
+        private string waited = "";
 
         public void Report((long Done, long Total, string Words) value)
         {
+            if (value.Done == 0 && value.Words.Length > 0 && value.Words != waited) terminal.Note($"{title}: {waited = value.Words}"); // nothing will move for a while
             var part = value.Total == 0 ? 0 : PlainLines * value.Done / value.Total;
+            if (part < shown) shown = 0; // another step has begun
             if (part <= shown) return;
             shown = part;
             terminal.Note(string.Create(CultureInfo.InvariantCulture, $"{title}: {value.Done} of {value.Total}{(value.Words.Length == 0 ? "" : ", " + value.Words)}"));

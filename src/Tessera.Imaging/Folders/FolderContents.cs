@@ -1,7 +1,3 @@
-using System.Buffers.Binary;
-using System.IO.Hashing;
-using System.Text;
-
 namespace Tessera.Imaging.Folders;
 
 /// <summary>Collects what a layout finds in a folder, and hashes it on the way.</summary>
@@ -28,35 +24,18 @@ internal sealed class FolderContents(string kind, string root)
     public FolderSource ToSource(PictureFiles files)
     {
         var entries = new ImageEntry[training.Count + test.Count];
-        var hash = new XxHash128();
+        var fingerprint = new SourceFingerprint();
         foreach (var text in classNames.Concat(classTitles))
-            Append(hash, text);
+            fingerprint.Append(text);
         for (var i = 0; i < entries.Length; i++)
         {
             var isTest = i >= training.Count;
             var (picture, label) = isTest ? test[i - training.Count] : training[i];
             entries[i] = new ImageEntry(picture.Name, label, isTest);
-            Append(hash, picture.Name);
-            Append(hash, label, isTest ? 1 : 0, picture.Size, picture.Modified);
+            fingerprint.Append(picture.Name);
+            fingerprint.Append(label, isTest ? 1 : 0, picture.Size, picture.Modified);
         }
-        return new FolderSource(kind, root, classNames, classTitles, entries, Convert.ToHexStringLower(hash.GetCurrentHash()), files);
-    }
-
-    private static void Append(XxHash128 hash, string text)
-    {
-        var bytes = Encoding.UTF8.GetBytes(text);
-        Append(hash, bytes.Length); // its length first, so that "ab" + "c" differs from "a" + "bc"
-        hash.Append(bytes);
-    }
-
-    private static void Append(XxHash128 hash, params ReadOnlySpan<long> numbers)
-    {
-        Span<byte> bytes = stackalloc byte[8];
-        foreach (var number in numbers)
-        {
-            BinaryPrimitives.WriteInt64LittleEndian(bytes, number);
-            hash.Append(bytes);
-        }
+        return new FolderSource(kind, root, classNames, classTitles, entries, fingerprint.ToString(), files);
     }
 }
 
@@ -64,12 +43,7 @@ internal sealed class FolderContents(string kind, string root)
 internal sealed class FolderSource(
     string kind, string root, IReadOnlyList<string> classNames, IReadOnlyList<string> classTitles, IReadOnlyList<ImageEntry> entries, string fingerprint,
     PictureFiles files)
-    : ImageSource(kind, root, classNames, classTitles, entries, fingerprint)
+    : EncodedSource(kind, root, classNames, classTitles, entries, fingerprint)
 {
-    public override void Read(int index, ImageShape shape, Span<byte> planar) =>
-        ImageDecoder.Decode(PathOf(index), Entries[index].Name, shape, planar, files);
-
-    public override ImageFacts Examine(int index) => ImageDecoder.Examine(PathOf(index), Entries[index].Name, files);
-
-    private string PathOf(int index) => Path.Join(Location, Entries[index].Name);
+    protected override EncodedPicture ReadEncoded(int index) => files.Read(Path.Join(Location, Entries[index].Name), Entries[index].Name);
 }

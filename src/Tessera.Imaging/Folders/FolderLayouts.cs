@@ -1,3 +1,5 @@
+using Tessera.Imaging.Containers;
+
 namespace Tessera.Imaging.Folders;
 
 /// <summary>Recognises how a folder of pictures is laid out.</summary>
@@ -16,17 +18,18 @@ internal static class FolderLayouts
 
     /// <param name="folder">The folder.</param>
     /// <param name="files">Reads the pictures.</param>
+    /// <param name="opening">How files that hold many pictures each are opened, where the folder holds no others.</param>
     /// <exception cref="ImageSourceException">The folder may not be read, makes no sense, or holds no pictures.</exception>
-    public static FolderSource Open(string folder, PictureFiles files)
+    public static ImageSource Open(string folder, PictureFiles files, SourceOpening opening)
     {
         var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         try
         {
             var contents = Recognise(root);
-            if (contents.IsEmpty)
-                throw new ImageSourceException(
-                    $"{root} holds no pictures ({PictureFolder.ExtensionList}): name the folder that holds them.");
-            return contents.ToSource(files);
+            if (!contents.IsEmpty)
+                return contents.ToSource(files);
+            return ContainerFiles.InFolder(root, opening) ?? throw new ImageSourceException(
+                $"{root} holds no pictures ({PictureFolder.ExtensionList}, .tar shards, Parquet or CIFAR's files): name the folder that holds them.");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -12,9 +12,12 @@ internal static class PictureFolder
 
     public static bool IsPicture(ReadOnlySpan<char> fileName)
     {
-        if (fileName.StartsWith('.'))
-            return false;
-        var extension = Path.GetExtension(fileName);
+        return !fileName.StartsWith('.') && IsPictureExtension(Path.GetExtension(fileName));
+    }
+
+    /// <param name="extension">With its dot, in any case.</param>
+    public static bool IsPictureExtension(ReadOnlySpan<char> extension)
+    {
         foreach (var known in Extensions)
         {
             if (extension.Equals(known, StringComparison.OrdinalIgnoreCase))

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Tessera.Imaging.Packing;
 
 /// <summary>A packed file as a source: to look into it, or to pack it again in another shape.</summary>
@@ -19,23 +17,7 @@ internal sealed class PackedSource : ImageSource, IDisposable
 
     public ImageShape Shape => Images.Shape;
 
-    public override void Read(int index, ImageShape shape, Span<byte> planar)
-    {
-        var stored = Images.Pixels(index);
-        if (shape == Shape)
-        {
-            stored.CopyTo(planar);
-            return;
-        }
-        var length = 4 * Shape.Height * Shape.Width;
-        var buffer = ArrayPool<byte>.Shared.Rent(length);
-        try
-        {
-            PixelLayout.ToInterleaved(stored, Shape.Channels, buffer.AsSpan(0, length));
-            Resampling.CoverAndCrop(buffer.AsSpan(0, length), Shape.Width, Shape.Height, shape, planar[..shape.Pixels]);
-        }
-        finally { ArrayPool<byte>.Shared.Return(buffer); }
-    }
+    public override void Read(int index, ImageShape shape, Span<byte> planar) => Resampling.CoverAndCrop(Images.Pixels(index), Shape, shape, planar);
 
     public override ImageFacts Examine(int index) => new(Shape.Width, Shape.Height, Shape.Channels, "packed");
 

@@ -7,7 +7,10 @@ namespace Tessera.Data;
 /// <summary>Which pictures, at which size, and how they are kept.</summary>
 public sealed record DataOptions
 {
-    /// <summary>Where the pictures are: a folder, a .tessera file, or <c>shapes</c>, which the program draws itself.</summary>
+    /// <summary>
+    /// Where the pictures are: a folder, a .tessera file, tar shards, Parquet files, several of these (<see cref="ImageSource.Join"/>), or <c>shapes</c>, which the
+    /// program draws itself.
+    /// </summary>
     public string Source { get; init; } = "shapes";
 
     /// <summary>Size of the pictures in pixels, S or HxW. 64 is Tiny-ImageNet's.</summary>
@@ -79,11 +82,11 @@ public sealed record DataOptions
 
     /// <summary>Opens the pictures: packed, now or before, or to be decoded as they are needed.</summary>
     /// <param name="seed">That of the split.</param>
-    /// <param name="cacheFolder">Where packed files are kept.</param>
+    /// <param name="cacheFolder">Where packed files are kept, and indices of shards that cannot be written beside them.</param>
     /// <param name="progress">Told as pictures are packed or measured, from several threads, one at a time.</param>
     /// <param name="cancellation">Stops that.</param>
     /// <exception cref="ImagingException">The pictures cannot be read or packed.</exception>
     public ImageSet Open(ulong seed, string cacheFolder, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default) => NoPack
-        ? StreamedImages.Open(Source, Shape, seed, progress, cancellation)
+        ? StreamedImages.Open(Source, Shape, seed, cacheFolder, progress, cancellation)
         : PackedImages.OpenOrPack(Source, Shape, cacheFolder, progress, cancellation);
 }
