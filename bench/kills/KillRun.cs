@@ -18,13 +18,13 @@ internal static class KillRun
     public static KillReport Run(Work work, string folder, int kills, int seed, Action<KillReport>? told = null)
     {
         var place = Path.Join(Path.GetFullPath(folder), "place"); // the same for all, for files may tell where they lie
-        var undisturbed = Enumerable.Range(0, work.Ways).Select(way => Undisturbed(work, place, way)).ToList();
+        var undisturbed = new Undisturbed?[work.Ways];
         var report = new KillReport(work.Name, 0, 0, []);
         var instants = new Random(unchecked((seed * 1_000_003) ^ (work.Name.Length * 7919) ^ work.Name[0])); // System.HashCode differs from process to process
         while (report.Kills < kills)
         {
             var way = report.Trials % work.Ways;
-            var trial = new Trial(work, place, way, undisturbed[way], instants);
+            var trial = new Trial(work, place, way, undisturbed[way] ??= Undisturbed(work, place, way), instants);
             trial.Run(Math.Min(kills - report.Kills, MostInARow));
             report = new KillReport(work.Name, report.Kills + trial.Kills, report.Trials + 1, [.. report.Faults, .. trial.Faults.Select(fault => $"trial {report.Trials}, {fault}")]);
             trial.Clear(report.Trials - 1);

@@ -59,6 +59,9 @@ internal static class Works
 
         public override bool IsOneFile => false;
 
+        /// <summary>At the second way's rate fine-tuning ruins the model, so that a linear layer on the frozen encoder is kept.</summary>
+        public override int Ways => 2;
+
         public override void Prepare(string inputs)
         {
             model = Path.Join(inputs, "run");
@@ -66,7 +69,7 @@ internal static class Works
         }
 
         public override IReadOnlyList<string> Command(string place, int way) => GoOn("finetune", place,
-            ["finetune", "--model", model, "--data", "shapes:300", "--out", Out(place), "--cache", Cache(place), "--batch-size", "32", "--hold-out", "yes", .. Tiny, "--epochs", "3"]);
+            ["finetune", "--model", model, "--data", "shapes:300", "--out", Out(place), "--cache", Cache(place), "--batch-size", "32", "--hold-out", "yes", .. Tiny, "--epochs", "3", .. way == 0 ? Array.Empty<string>() : ["--learning-rate", "3", "--warmup-epochs", "0"]]);
     }
 
     private sealed class Pack() : Work("pack")

@@ -120,6 +120,8 @@ public sealed class Finetuning : IDisposable
     /// <exception cref="RanksException">The ranks no longer agree, or one cannot be reached; the last good checkpoint stands.</exception>
     public FinetuneSummary Run(CancellationToken cancellation = default)
     {
+        // Of a run that was finished, or killed just before, it may be the layer that was kept already: both are chosen between again, from the checkpoint.
+        if (loop.Step == loop.Steps) RunDirectory.Guard(run.ModelFile, () => File.Delete(run.ModelFile));
         var result = loop.Run(cancellation);
         return ranks.FromFirst(() => Summarize(result, run!, cancellation)); // few pictures decide: the others wait
     }

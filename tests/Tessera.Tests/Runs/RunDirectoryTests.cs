@@ -38,6 +38,8 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
     {
         var place = folder.File("place");
         Directory.CreateDirectory(Path.Combine(place, "checkpoints"));
+        RunDirectory.RequireFree(place); // a kill before the options were written leaves no more
+        File.WriteAllText(Path.Combine(place, "checkpoints", "step-000000001.safetensors"), "");
         Should.Throw<RunDirectoryException>(() => PretrainRun.Begin(place, PackedShapes.Options)).Message
             .ShouldBe($"{place} holds what a run leaves (checkpoints), without its options: choose another folder.");
         Directory.Exists(Path.Combine(place, "checkpoints")).ShouldBeTrue();
@@ -50,6 +52,23 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
         run.Dispose();
         File.WriteAllText(Path.Combine(run.Folder, "run.lock"), "");
         PretrainRun.Open(run.Folder).Run.Dispose();
+    }
+
+    [Fact]
+    public void Ends_What_A_Kill_Broke_Off_Between_A_Checkpoint_And_Its_Promotion()
+    {
+        var run = folder.File("run");
+        TestRuns.TrainUntil(run, PackedShapes.Options.WithTraining(t => t with { CheckpointSteps = 1 }), shapes.Images, 3);
+        string Of(long step) => Path.Combine(run, "checkpoints", $"step-{step:D9}.safetensors");
+        File.Copy(Of(3), Of(4));
+        File.WriteAllBytes(Of(7) + ".partial", [1, 2, 3]);
+        File.CreateSymbolicLink(Path.Combine(run, "checkpoints", "last.safetensors.partial"), "step-000000004.safetensors");
+
+        PretrainRun.Open(run).Run.Dispose();
+
+        Directory.EnumerateFiles(Path.Combine(run, "checkpoints")).Select(Path.GetFileName).ShouldBe(
+            ["last.safetensors", "step-000000003.safetensors", "step-000000004.safetensors"], ignoreOrder: true);
+        new FileInfo(Path.Combine(run, "checkpoints", "last.safetensors")).LinkTarget.ShouldBe("step-000000004.safetensors");
     }
 
     [Fact]
