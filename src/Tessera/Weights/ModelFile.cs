@@ -123,7 +123,7 @@ public static partial class ModelFile
     {
         using var source = ModelSource.Open(Find(path), AsItStands);
         var (classes, shape) = (source.Description.RequireClasses(source.File), source.Description.Encoder);
-        RequireClaimedSize(source, TransformerCost.Parameters(shape) + ((Int128)shape.Width + 1) * classes.Names.Count);
+        source.RequireShapes(ModelTensors.OfClasses(classes, shape));
         var model = Filled(source, new Classifier(shape, classes.Pooling, classes.Names.Count), "", device);
         Tensor? means = null;
         try
@@ -147,13 +147,12 @@ public static partial class ModelFile
     internal static PretrainedModel AutoencoderOf(ModelSource source, Device? device = null)
     {
         var shape = source.Description.RequireReconstruction(source.File);
-        RequireClaimedSize(source, TransformerCost.Parameters(shape));
+        source.RequireShapes(ModelTensors.OfDecoder(source.Description));
         return new PretrainedModel(Filled(source, new MaskedAutoencoder(shape), "", device), source.Description, source.File);
     }
 
     internal static PretrainedEncoder EncoderOf(ModelSource source, Device? device = null, Precision precision = Precision.Fp32)
     {
-        RequireClaimedSize(source, TransformerCost.Parameters(source.Description.Encoder));
         var encoder = Filled(source, new VisionTransformer(source.Description.Encoder), EncoderPrefix, device);
         if (ComputePrecision.Resolve(precision, device ?? CPU) == Precision.Bf16) encoder.to(ScalarType.BFloat16);
         return new PretrainedEncoder(encoder, source.Description, source.File);
@@ -229,14 +228,6 @@ public static partial class ModelFile
         {
             return null;
         }
-    }
-
-    /// <summary>Refuses a description that claims more than the file holds, before memory is taken on its word.</summary>
-    private static void RequireClaimedSize(ModelSource source, Int128 parameters)
-    {
-        // Twice, for a file that lacks a tensor, or has one of another shape, is told which, and costs no more memory than this until then.
-        if (source.Origin is null && parameters > 2 * (Int128)source.Held)
-            throw new ModelFileException($"{source.File} claims a model of {parameters:n0} parameters and holds {source.Held:n0}: it is not whole, or its metadata is wrong.");
     }
 
     internal static Dictionary<string, string> Metadata(ModelDescription description) => new()
