@@ -124,7 +124,8 @@ public static partial class ModelFile
         using var source = ModelSource.Open(Find(path), AsItStands);
         var (classes, shape) = (source.Description.RequireClasses(source.File), source.Description.Encoder);
         source.RequireShapes(ModelTensors.OfClasses(classes, shape));
-        var model = Filled(source, new Classifier(shape, classes.Pooling, classes.Names.Count), "", device);
+        var model = new Classifier(shape, classes.Pooling, classes.Names.Count);
+        Fill(source, model, "", device);
         Tensor? means = null;
         try
         {
@@ -148,12 +149,15 @@ public static partial class ModelFile
     {
         var shape = source.Description.RequireReconstruction(source.File);
         source.RequireShapes(ModelTensors.OfDecoder(source.Description));
-        return new PretrainedModel(Filled(source, new MaskedAutoencoder(shape), "", device), source.Description, source.File);
+        var model = new MaskedAutoencoder(shape);
+        Fill(source, model, "", device);
+        return new PretrainedModel(model, source.Description, source.File);
     }
 
     internal static PretrainedEncoder EncoderOf(ModelSource source, Device? device = null, Precision precision = Precision.Fp32)
     {
-        var encoder = Filled(source, new VisionTransformer(source.Description.Encoder), EncoderPrefix, device);
+        var encoder = new VisionTransformer(source.Description.Encoder);
+        Fill(source, encoder, EncoderPrefix, device);
         if (ComputePrecision.Resolve(precision, device ?? CPU) == Precision.Bf16) encoder.to(ScalarType.BFloat16);
         return new PretrainedEncoder(encoder, source.Description, source.File);
     }
@@ -236,12 +240,14 @@ public static partial class ModelFile
         [ModelDescription.MetadataKey] = JsonSerializer.Serialize(description, TesseraJson.Options),
     };
 
-    private static T Filled<T>(ModelSource source, T module, string prefix, Device? device) where T : nn.Module
+    /// <summary>Brings a model to a file's weights, or frees it.</summary>
+    /// <remarks>Not generic: the runtime would load a type parameter's bound, and libtorch with it, wherever this class is used.</remarks>
+    private static void Fill(ModelSource source, nn.Module module, string prefix, Device? device)
     {
         try
         {
             foreach (var (name, parameter) in Parameters(module)) source.Read(prefix + name, parameter);
-            return module.to(device ?? CPU);
+            module.to(device ?? CPU);
         }
         catch
         {
