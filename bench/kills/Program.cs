@@ -24,16 +24,20 @@ foreach (var work in works)
     using var release = work;
     var own = Directory.CreateDirectory(Path.Join(folder, work.Name)).FullName;
     work.Prepare(Directory.CreateDirectory(Path.Join(own, "inputs")).FullName);
-    var told = 0;
+    var (told, shown) = (0, 0);
     var report = KillRun.Run(work, own, count, seed, so =>
     {
         foreach (var fault in so.Faults.Skip(told)) Console.WriteLine($"  {so.Work}: {fault}");
         told = so.Faults.Count;
+        if (so.Kills / 50 > shown && so.Kills < count) Tell(so);
+        shown = so.Kills / 50;
     });
-    Console.WriteLine($"{report.Work,-10} {report.Kills,6} kills {report.Trials,5} trials {report.Faults.Count,4} faults");
+    Tell(report);
     faults += report.Faults.Count;
 }
 if (faults == 0) Directory.Delete(folder, recursive: true);
 return faults == 0 ? 0 : 1;
+
+static void Tell(KillReport report) => Console.WriteLine($"{report.Work,-10} {report.Kills,6} kills {report.Trials,5} trials {report.Faults.Count,4} faults");
 
 int Number(string name, int otherwise) => options.TryGetValue(name, out var text) ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
