@@ -33,6 +33,13 @@ internal sealed class CommandProcess : IDisposable
     /// <summary>Waits until it has ended, at most so long.</summary>
     public bool HasEndedWithin(TimeSpan time) => process.WaitForExit(time);
 
+    /// <summary>What of it is in memory (Linux alone); null: it has ended.</summary>
+    public long? ResidentBytes()
+    {
+        process.Refresh();
+        return process.HasExited ? null : process.WorkingSet64;
+    }
+
     /// <summary>Ends it as <c>kill -9</c> does: it learns nothing of it.</summary>
     public void Kill() => process.Kill();
 

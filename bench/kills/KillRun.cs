@@ -20,7 +20,7 @@ internal static class KillRun
         var place = Path.Join(Path.GetFullPath(folder), "place"); // the same for all, for files may tell where they lie
         var undisturbed = new Undisturbed?[work.Ways];
         var report = new KillReport(work.Name, 0, 0, []);
-        var instants = new Random(unchecked((seed * 1_000_003) ^ (work.Name.Length * 7919) ^ work.Name[0])); // System.HashCode differs from process to process
+        var instants = Instant.Generator(work, seed);
         while (report.Kills < kills)
         {
             var way = report.Trials % work.Ways;
@@ -43,7 +43,7 @@ internal static class KillRun
         using var process = new CommandProcess(work.Command(place, way));
         var outcome = process.Finish();
         if (outcome.Code != 0) throw new InvalidOperationException($"{work.Name} fails undisturbed: {outcome.Error}");
-        var undisturbed = new Undisturbed(Snapshot.Of(place), watch.Changes, clock.Elapsed);
+        var undisturbed = new Undisturbed(Snapshot.Of(place), watch.Changes, clock.Elapsed, Folders.Kilobytes(place), Folders.LargestKilobytes(place));
         Directory.Delete(place, recursive: true);
         return undisturbed;
     }
@@ -76,19 +76,10 @@ internal static class KillRun
         /// <returns>Whether it was; else it was done before, or a fault was met.</returns>
         private bool IsKilled()
         {
-            var change = instants.Next(undisturbed.Changes + 1);
-            // Before the first change there is all that starts; between two others their mean time, or twice as much.
-            var after = undisturbed.Duration / (undisturbed.Changes + 1) * instants.NextDouble() * (change == 0 ? undisturbed.Changes : 2);
-            using var watch = new FolderWatch(place, change);
+            var instant = Instant.Draw(instants, undisturbed);
+            using var watch = new FolderWatch(place, instant.Change);
             using var process = new CommandProcess(work.Command(place, way));
-            var clock = Stopwatch.StartNew();
-            while (!watch.Reaches(TimeSpan.FromMilliseconds(5)))
-            {
-                if (process.HasEndedWithin(TimeSpan.Zero)) return Ended(process);
-                if (clock.Elapsed > Patience) return Fault("the command does not end");
-            }
-            for (clock.Restart(); clock.Elapsed < after;) Thread.Yield();
-            if (process.HasEndedWithin(TimeSpan.Zero)) return Ended(process);
+            if (!instant.Comes(watch, process)) return Ended(process);
             process.Kill();
             process.Finish();
             Kills++;
@@ -124,7 +115,9 @@ internal static class KillRun
 /// <param name="Files">See <see cref="Snapshot.Of"/>.</param>
 /// <param name="Changes">How often its folder changed.</param>
 /// <param name="Duration">How long it took.</param>
-internal sealed record Undisturbed(SortedDictionary<string, string> Files, int Changes, TimeSpan Duration);
+/// <param name="Kilobytes">What all its files take.</param>
+/// <param name="LargestKilobytes">What the largest of them takes.</param>
+internal sealed record Undisturbed(SortedDictionary<string, string> Files, int Changes, TimeSpan Duration, long Kilobytes, long LargestKilobytes);
 
 /// <summary>What came of it.</summary>
 /// <param name="Work">The work's name.</param>

@@ -26,7 +26,7 @@ internal static class Works
     {
         public override bool IsOneFile => false;
 
-        public override IReadOnlyList<string> Command(string place, int way) => GoOn("pretrain", place, [.. Pretraining(Out(place), Cache(place), "4"), "--average-decay", "0.9"]);
+        public override IReadOnlyList<string> Command(string place, int way) => GoOn("pretrain", place, [.. Pretraining(Out(place), Cache(place), "2"), "--average-decay", "0.9"]);
     }
 
     /// <summary>A finished run, of which more epochs are asked.</summary>

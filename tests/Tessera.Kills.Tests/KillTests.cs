@@ -28,6 +28,29 @@ public class KillTests
         }
     }
 
+    /// <remarks>A limit of the shell stands in for a full disk, which only root can make: writing fails in the same places.</remarks>
+    [Fact]
+    public void What_Had_Too_Little_Room_Says_So_And_Ends_As_What_Had_Enough()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such limit.");
+        var folder = Directory.CreateTempSubdirectory("tessera-kills-").FullName;
+        try
+        {
+            using var work = Works.All().Single(work => work.Name == "pack");
+            work.Prepare(Directory.CreateDirectory(Path.Join(folder, "inputs")).FullName);
+
+            var report = ShortageRun.Run(work, folder, times: 2, seed: 1, Shortage.File);
+
+            report.Faults.ShouldBeEmpty();
+            report.Messages.Count.ShouldBe(2);
+            report.Messages.ShouldAllBe(message => message.StartsWith("tessera: pictures.tessera cannot be written (", StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public void What_Is_Lost_Left_Over_Or_Another_Is_Told()
     {

@@ -247,7 +247,7 @@ public sealed class Finetuning : IDisposable
 
         static void Picture(string beside, byte[]? png)
         {
-            if (png is not null) RunDirectory.Guard(beside, () => WholeFile.Write(Path.ChangeExtension(beside, ".png"), stream => stream.Write(png)));
+            if (png is not null) RunEvaluations.KeepPicture(Path.ChangeExtension(beside, ".png"), png);
         }
     }
 }

@@ -254,7 +254,7 @@ public sealed class RunDirectory : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             var start = $"{what} cannot be written: ";
-            throw new RunDirectoryException(e.Message.StartsWith(start, StringComparison.Ordinal) ? e.Message : start + e.Message, e);
+            throw new RunDirectoryException(e.Message.StartsWith(start, StringComparison.Ordinal) ? e.Message : start + WholeFile.Reason(e), e);
         }
     }
 
