@@ -18,9 +18,9 @@ internal static class StepsRun
         var run = Path.Join(folder, "run");
         using var process = new CommandProcess(
         [
-            "pretrain", "--data", "shapes:100", "--model", "vit-micro", "--image-size", "16", "--batch-size", "20", "--device", "cpu", "--precision", "fp32",
+            "pretrain", "--data", "shapes:100", "--model", "vit-micro", "--image-size", "16", "--objective", "pixels", "--batch-size", "20", "--device", "cpu", "--precision", "fp32",
             "--out", run, "--cache", Path.Join(folder, "cache"), "--epochs", (steps / StepsPerEpoch).ToString(CultureInfo.InvariantCulture),
-            "--evaluate-every", "20", "--checkpoint-steps", "250", "--log-steps", "50",
+            "--evaluate-every", "50", "--checkpoint-steps", "250", "--log-steps", "50",
         ]);
         var seen = new List<(long Steps, long Bytes)>();
         while (!process.HasEndedWithin(Look))
