@@ -61,7 +61,7 @@ public sealed class Finetuning : IDisposable
         {
             RankAgreement.Require(ranks, options, images);
             model = FinetuneModel.Of(options);
-            this.options = options = options with { Training = options.Training.ResolvedFor(ranks) };
+            this.options = options = options with { Training = options.Training.ResolvedFor(ranks, model.GradientBytes) };
             split = CheckedSplit(options, model, images);
             shape = model.ShapeFor(options.Data);
             device = ComputeDevice.Resolve(options.Training.Device);
@@ -121,7 +121,7 @@ public sealed class Finetuning : IDisposable
     public FinetuneSummary Run(CancellationToken cancellation = default)
     {
         // Of a run that was finished, or killed just before, it may be the layer that was kept already: both are chosen between again, from the checkpoint.
-        if (loop.Step == loop.Steps) RunDirectory.Guard(run.ModelFile, () => File.Delete(run.ModelFile));
+        if (run is not null && loop.Step == loop.Steps) RunDirectory.Guard(run.ModelFile, () => File.Delete(run.ModelFile));
         var result = loop.Run(cancellation);
         return ranks.FromFirst(() => Summarize(result, run!, cancellation)); // few pictures decide: the others wait
     }

@@ -59,16 +59,15 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
     {
         var run = folder.File("run");
         TestRuns.TrainUntil(run, PackedShapes.Options.WithTraining(t => t with { CheckpointSteps = 1 }), shapes.Images, 3);
-        string Of(long step) => Path.Combine(run, "checkpoints", $"step-{step:D9}.safetensors");
-        File.Copy(Of(3), Of(4));
-        File.WriteAllBytes(Of(7) + ".partial", [1, 2, 3]);
-        File.CreateSymbolicLink(Path.Combine(run, "checkpoints", "last.safetensors.partial"), "step-000000004.safetensors");
+        var (before, newest) = (RunDirectory.NewestCheckpoint(run)!, Path.Combine(run, "checkpoints", "step-000000008.safetensors"));
+        File.Copy(before, newest);
+        File.WriteAllBytes(Path.Combine(run, "checkpoints", "step-000000009.safetensors.partial"), [1, 2, 3]);
+        File.CreateSymbolicLink(Path.Combine(run, "checkpoints", "last.safetensors.partial"), Path.GetFileName(newest));
 
         PretrainRun.Open(run).Run.Dispose();
 
-        Directory.EnumerateFiles(Path.Combine(run, "checkpoints")).Select(Path.GetFileName).ShouldBe(
-            ["last.safetensors", "step-000000003.safetensors", "step-000000004.safetensors"], ignoreOrder: true);
-        new FileInfo(Path.Combine(run, "checkpoints", "last.safetensors")).LinkTarget.ShouldBe("step-000000004.safetensors");
+        Directory.EnumerateFiles(Path.Combine(run, "checkpoints")).ShouldBe([Path.Combine(run, "checkpoints", "last.safetensors"), before, newest], ignoreOrder: true);
+        new FileInfo(Path.Combine(run, "checkpoints", "last.safetensors")).LinkTarget.ShouldBe(Path.GetFileName(newest));
     }
 
     [Fact]
