@@ -47,6 +47,7 @@ internal static class Readers
         new("csv", [typeof(VectorException)], folder => Vectors(folder, ".csv")),
         new("collection", [typeof(VectorException)], Collections),
         new("options", [typeof(RunDirectoryException), typeof(OptionsException)], folder => [Options(SampleFiles.Options(folder))]),
+        new("finetune-options", [typeof(RunDirectoryException), typeof(OptionsException)], folder => [FinetuneOptions(SampleFiles.FinetuneOptions(folder))]),
         new("onnx", [typeof(OnnxModelException)], folder => [Onnx(SampleFiles.Onnx(folder))]),
     ];
 
@@ -146,6 +147,8 @@ internal static class Readers
     ];
 
     private static Subject Options(string file) => new(file, () => PretrainRun.ReadOptions(file).Validate());
+
+    private static Subject FinetuneOptions(string file) => new(file, () => FinetuneRun.ReadOptions(file).Validate());
 
     private static Subject Onnx(string file) => new(file, () => new ImageEmbedder(file).Dispose());
 

@@ -184,6 +184,19 @@ internal static class SampleFiles
         return Path.Join(run, "options.json");
     }
 
+    public static string FinetuneOptions(string folder)
+    {
+        var run = Path.Join(folder, "run");
+        var begun = new FinetuneOptions
+        {
+            Model = Model(folder),
+            Data = new() { Source = "shapes:100", ImageSize = "16" },
+            Training = new TrainingOptions { Device = "cpu", Precision = Runtime.Precision.Fp32, LearningRate = 1e-3 },
+        };
+        FinetuneRun.Begin(run, begun).Run.Dispose();
+        return Path.Join(run, "options.json");
+    }
+
     private static string Written(string folder, string name, ReadOnlySpan<byte> content)
     {
         var file = Path.Join(folder, name);

@@ -6,7 +6,7 @@ namespace Tessera.Imaging;
 /// <summary>Fetches a data set: downloads its archive, verifies it, unpacks it.</summary>
 /// <remarks>
 /// A download that breaks off is kept as <c>ARCHIVE.part</c> and taken up again by the next call. The unpacked folder appears under its
-/// name only when it is whole. Where it is there already, nothing is done.
+/// name only when it is whole. Where it is there already, all that is done is to remove what a kill may have left beside it.
 /// </remarks>
 public static class DataSetFetch
 {
@@ -28,12 +28,15 @@ public static class DataSetFetch
         ArgumentNullException.ThrowIfNull(dataSet);
         var target = Path.GetFullPath(targetFolder);
         var folder = Path.Join(target, dataSet.Folder);
+        var archive = Path.Join(target, dataSet.Folder + ".zip.part");
         if (Directory.Exists(folder))
+        {
+            RemoveLeftovers(archive, ArchiveUnpacking.FolderOf(dataSet.Folder, target));
             return folder;
+        }
         try
         {
             Directory.CreateDirectory(target);
-            var archive = Path.Join(target, dataSet.Folder + ".zip.part");
             await ArchiveDownload.RunAsync(client, dataSet.Address, archive, progress, cancellation).ConfigureAwait(false);
             await VerifyAsync(dataSet, archive, progress, cancellation).ConfigureAwait(false);
             ArchiveUnpacking.Run(archive, dataSet.Folder, target, progress, cancellation);
@@ -44,6 +47,20 @@ public static class DataSetFetch
         {
             throw new DataSetFetchException(
                 $"{target} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
+        }
+    }
+
+    /// <summary>Removes what a kill left between the folder's appearance and the end: an archive may take as much room as the pictures.</summary>
+    private static void RemoveLeftovers(string archive, string unpacking)
+    {
+        try
+        {
+            File.Delete(archive);
+            if (Directory.Exists(unpacking)) Directory.Delete(unpacking, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The data set is whole, which is all that was asked for: a folder that may only be read is no failure.
         }
     }
 

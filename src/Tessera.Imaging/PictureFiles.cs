@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Tessera.Imaging;
@@ -74,7 +75,16 @@ internal sealed class PictureFiles(Func<string, Stream> open, IReadOnlyList<Time
     private static bool MayPass(Exception error) =>
         error is not (UnauthorizedAccessException or FileNotFoundException or DirectoryNotFoundException or DriveNotFoundException or PathTooLongException);
 
-    private static FileStream Open(string file) => new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+    private static FileStream Open(string file)
+    {
+        // To open a pipe waits for somebody who writes into it, for ever where nobody does. It has no length, as few files have.
+        if (!OperatingSystem.IsWindows() && new FileInfo(file) is { Exists: true, Length: 0 } && OpenDescriptor(file, OperatingSystem.IsMacOS() ? 4 : 0x800) is var descriptor and >= 0) // O_NONBLOCK
+            return new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.Read, bufferSize: 0);
+        return new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+    }
+
+    [DllImport("libc", EntryPoint = "open")]
+    private static extern int OpenDescriptor([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
 }
 
 /// <summary>Files that hold many pictures each, of which parts are read by their position, in any order and from many threads at once.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Tessera.Imaging;
@@ -11,6 +12,9 @@ namespace Tessera.Imaging;
 internal static class WholeFile
 {
     private const string Ending = ".partial";
+    private const string MakeRoom = "free some, or choose another folder";
+    private const string TooLarge = "a file may not be that large here, by a limit of the disk or of the shell: choose another folder, or lift the limit";
+    private const int WithoutCode = unchecked((int)0x80131620); // COR_E_IO
 
     /// <summary>Writes a file.</summary>
     /// <param name="file">Its place; the folder exists.</param>
@@ -37,9 +41,13 @@ internal static class WholeFile
             }
             File.Move(partial, file, overwrite: true);
         }
-        catch
+        catch (Exception failure)
         {
             if (created) Remove(partial);
+            // The room that was asked for beforehand is refused in words of the framework's, without a code.
+            if (!created && size > 0 && failure is IOException { HResult: WithoutCode })
+                throw new IOException(string.Create(CultureInfo.InvariantCulture, $"there is no room for its {(size < 1_000_000 ? $"{size / 1e3:f1} kB" : $"{size / 1e6:f1} MB")}: {MakeRoom}"), failure);
+            if (Reason(failure) is var reason && reason != failure.Message) throw new IOException(reason, failure);
             throw;
         }
         if (lasts) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
@@ -52,6 +60,17 @@ internal static class WholeFile
     /// <summary>Writes text in UTF-8.</summary>
     /// <inheritdoc cref="Write(string, Action{FileStream}, long, bool)"/>
     public static void Write(string file, string text) => Write(file, System.Text.Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Why writing failed, for people: of a full disk what it is and what to do, else what the system says.</summary>
+    public static string Reason(Exception failure) => (OperatingSystem.IsWindows() ? failure.HResult & 0xffff : failure.HResult) switch
+    {
+        _ when failure is ArgumentOutOfRangeException && failure.TargetSite?.DeclaringType == typeof(RandomAccess) => TooLarge, // which the framework makes of EFBIG
+        _ when failure is not IOException => failure.Message,
+        112 or 39 when OperatingSystem.IsWindows() => $"its disk has no room left: {MakeRoom}", // ERROR_DISK_FULL, ERROR_HANDLE_DISK_FULL
+        28 or 122 or 69 when !OperatingSystem.IsWindows() => $"its disk has no room left: {MakeRoom}", // ENOSPC; EDQUOT of Linux and of macOS
+        27 when !OperatingSystem.IsWindows() => TooLarge, // EFBIG
+        _ => failure.Message,
+    };
 
     /// <summary>Makes the names in a folder last through a power cut, where the system has a call for that.</summary>
     public static void FlushFolder(string folder)

@@ -47,7 +47,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     public void Help_And_Version_Load_No_LibTorch()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux's loader alone tells what it loads.");
-        string[][] light = [["--help"], ["pretrain", "--help"], ["--version"], ["data", "inspect", "shapes:5"]];
+        string[][] light = [["--help"], ["pretrain", "--help"], ["--version"], ["data", "inspect", "shapes:5"], ["info", run.Folder], ["models"]];
         foreach (var arguments in light) Loaded(arguments).ShouldBeEmpty(string.Join(' ', arguments));
         Loaded(["reconstruct", "--model", run.Folder, "x.jpg", "-o", folder["x.png"]]).ShouldBe(LibTorchFiles, ignoreOrder: true);
 

@@ -187,6 +187,21 @@ public sealed class DataSetFetchTests : IDisposable
     }
 
     [Fact]
+    public async Task Removes_What_A_Kill_Left_Beside_The_Whole_Folder()
+    {
+        var zip = Zip(("set/a.txt", "alpha"));
+        using var server = FileServer.Of(zip);
+        var whole = await Fetch(server, zip);
+        folder.Write("target/set.zip.part", "the archive");
+        Directory.CreateDirectory(folder["target/set.unpacking"]);
+
+        (await Fetch(server, zip)).ShouldBe(whole);
+
+        Directory.GetFileSystemEntries(folder["target"]).ShouldBe([whole]);
+        server.Ranges.Count.ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Says_What_The_Server_Answers()
     {
         using var server = new FileServer((context, _) =>

@@ -125,6 +125,21 @@ public class PictureFilesTests
         pixels.ShouldAllBe(value => value == 3);
     }
 
+    /// <remarks>To open one waits until somebody writes into it.</remarks>
+    [Fact]
+    public void A_Pipe_Is_A_Broken_Picture_And_Is_Not_Waited_For()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() || OperatingSystem.IsMacOS(), "Windows has no pipes among its files.");
+        using var folder = new TemporaryFolder();
+        var pipe = folder["pipe.png"];
+        mkfifo(pipe, 0x1a4).ShouldBe(0); // rw-r--r--
+
+        Should.Throw<BrokenImageException>(() => PictureFiles.OfSystem.Read(pipe, "pipe.png")).Message.ShouldContain("is a pipe or a device, not a file");
+    }
+
+    [System.Runtime.InteropServices.DllImport("libc")]
+    private static extern int mkfifo([System.Runtime.InteropServices.MarshalAs(System.Runtime.InteropServices.UnmanagedType.LPUTF8Str)] string path, int mode);
+
     [Fact]
     public void Every_Work_On_Many_Pictures_Ends_With_The_One_That_Failed()
     {

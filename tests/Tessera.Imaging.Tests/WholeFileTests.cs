@@ -113,6 +113,22 @@ public sealed class WholeFileTests : IDisposable
         ShouldHold("file.bin");
     }
 
+    [Fact]
+    public void Says_What_To_Do_About_A_Full_Disk()
+    {
+        Assert.SkipUnless(File.Exists("/dev/full"), "Linux has a device that is always full.");
+
+        Should.Throw<IOException>(() => WholeFile.Write(Place, _ =>
+        {
+            using var full = new FileStream("/dev/full", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            full.Write("text"u8);
+        })).Message.ShouldBe("its disk has no room left: free some, or choose another folder");
+        ShouldHold();
+        Should.Throw<IOException>(() => WholeFile.Write(Place, _ => { }, size: 1L << 60)).Message
+            .ShouldBe("there is no room for its 1152921504606.8 MB: free some, or choose another folder");
+        ShouldHold();
+    }
+
     private void ShouldHold(params string[] names) =>
         Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).ShouldBe(names);
 }

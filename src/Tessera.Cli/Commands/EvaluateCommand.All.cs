@@ -65,7 +65,7 @@ internal static partial class EvaluateCommand
                 Show(terminal, linear, images);
                 Keep(terminal, name, "linear", measured, images, linear);
                 if (RunDirectory.IsRun(name) && ConfusionPicture.Encode(linear.Rows[0].Probe.Measured.Confusion!, images) is { } confusion)
-                    File.WriteAllBytes(Path.ChangeExtension(RunDirectory.EvaluationFile(name, Named("linear", measured)), ".png"), confusion);
+                    RunEvaluations.KeepPicture(Path.ChangeExtension(RunDirectory.EvaluationFile(name, Named("linear", measured)), ".png"), confusion);
                 attentive = ProgressBar.While(terminal, "training", progress => ProbeEvaluation.Run(
                     ProbeProtocol.Attentive, new ProbeOptions(), encoder, images, measured, parsed.GetValue(limit), seed, target,
                     progress: Phases(progress), cancellation: signals.Token));

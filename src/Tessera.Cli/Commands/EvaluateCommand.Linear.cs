@@ -2,6 +2,7 @@ using System.CommandLine;
 using Tessera.Cli.Console;
 using Tessera.Evaluation;
 using Tessera.Imaging;
+using Tessera.Runs;
 
 namespace Tessera.Cli.Commands;
 
@@ -24,7 +25,7 @@ internal static partial class EvaluateCommand
             {
                 if (work.Parsed.GetValue(protocol) == LinearProtocol.Mae) return Probe(ProbeProtocol.Linear, work, epochs);
                 var report = LinearEvaluation.Run(work.Model, work.Images, work.Split, work.Limit, work.Seed, work.Device, work.Cache, work.Others, work.Progress, work.Cancellation);
-                if (work.Parsed.GetValue(confusion) is { } file && ConfusionPicture.Encode(report.Rows[0].Probe.Measured.Confusion!, work.Images) is { } picture) File.WriteAllBytes(file, picture);
+                if (work.Parsed.GetValue(confusion) is { } file && ConfusionPicture.Encode(report.Rows[0].Probe.Measured.Confusion!, work.Images) is { } picture) RunEvaluations.KeepPicture(file, picture);
                 return report;
             },
             (report, images) =>

@@ -57,7 +57,8 @@ internal abstract class RunOptionSet<T>(T defaults) : OptionSet<T>(defaults) whe
     {
         training.Add("--device", "D", "auto, cpu, cuda or cuda:N", nameof(TrainingOptions.Device), t => t.Device, (t, v) => t with { Device = v }, mayChange: Always);
         training.AddWord("--precision", "Number format of the step", nameof(TrainingOptions.Precision), t => t.Precision, (t, v) => t with { Precision = v }, mayChange: Always);
-        training.Add("--workers", "N", "Parts of a batch that are computed at once", nameof(TrainingOptions.Workers), t => t.Workers, (t, v) => t with { Workers = v }, "the cores", mayChange: Always);
+        training.Add("--workers", "N", "Parts of a batch that are computed at once", nameof(TrainingOptions.Workers), t => t.Workers, (t, v) => t with { Workers = v }, "the cores, or fewer where the model is large", mayChange: Always);
+        training.Add("--threads", "N", "Threads of each of several workers", nameof(TrainingOptions.Threads), t => t.Threads, (t, v) => t with { Threads = v }, "1, or more where the model is large", mayChange: Always);
         training.AddWord("--wire", "Number format in which gradients travel between the ranks of mpirun or srun", nameof(TrainingOptions.Wire), t => t.Wire, (t, v) => t with { Wire = v }, mayChange: Always);
         training.Add("--evaluate-every", "N", "Epochs between evaluations", nameof(TrainingOptions.EvaluateEvery), t => t.EvaluateEvery, (t, v) => t with { EvaluateEvery = v }, standard, mayChange: Always);
         training.Add("--evaluate-limit", "N", $"Pictures {evaluated} in an evaluation", nameof(TrainingOptions.EvaluateLimit), t => t.EvaluateLimit, (t, v) => t with { EvaluateLimit = v }, "all", mayChange: Always);

@@ -8,12 +8,15 @@ internal static class ArchiveUnpacking
     private const int UnixTypeMask = 0xF000;
     private const int UnixLink = 0xA000;
 
+    /// <summary>Where a folder lies while it is unpacked.</summary>
+    public static string FolderOf(string folder, string target) => Path.Join(target, folder + ".unpacking");
+
     /// <exception cref="DataSetFetchException">
     /// It is no zip archive, reaches outside its folder, or does not hold the one expected.
     /// </exception>
     public static void Run(string archive, string folder, string target, IProgress<FetchProgress>? progress, CancellationToken cancellation)
     {
-        var unpacking = Path.Join(target, folder + ".unpacking");
+        var unpacking = FolderOf(folder, target);
         if (Directory.Exists(unpacking))
             Directory.Delete(unpacking, recursive: true); // an earlier call was killed here
         try

@@ -66,8 +66,14 @@ public static class CurvesFigure
     public static string EncodeSvg(Panel panel)
     {
         ArgumentNullException.ThrowIfNull(panel);
+        return EncodeSvg(panel, [panel]);
+    }
+
+    /// <summary>Draws one of several panels that a page shows below each other, on the scale that they share.</summary>
+    internal static string EncodeSvg(Panel panel, IReadOnlyList<Panel> panels)
+    {
         using var stream = new MemoryStream();
-        using (var canvas = SKSvgCanvas.Create(SKRect.Create(Width, PanelHeight), stream)) Draw(canvas, panel, [panel], 0, RightPadding([panel]));
+        using (var canvas = SKSvgCanvas.Create(SKRect.Create(Width, PanelHeight), stream)) Draw(canvas, panel, panels, 0, RightPadding(panels));
         return System.Text.Encoding.UTF8.GetString(stream.ToArray());
     }
 

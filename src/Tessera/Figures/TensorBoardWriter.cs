@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
 using Google.Protobuf;
+using Tessera.Imaging;
 
 namespace Tessera.Figures;
 
@@ -126,7 +127,14 @@ public sealed class TensorBoardWriter : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(sizeof(ulong)), Crc32C.Masked(length));
         data.CopyTo(record, Head);
         BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(Head + data.Length), Crc32C.Masked(data));
-        stream.Write(record);
+        try
+        {
+            stream.Write(record);
+        }
+        catch (IOException exception)
+        {
+            throw new IOException($"{Path} cannot be written: {WholeFile.Reason(exception).TrimEnd('.')}.", exception);
+        }
     }
 
     /// <summary>A PNG's size, and the value of Summary.Image.colorspace for its colour type (PNG specification, 11.2.1).</summary>

@@ -115,6 +115,9 @@ public static class TransformerCost
         return sizeof(float) * options.Depth * BlockCost.OfEncoder(options).ValuesKept(Tokens(options));
     }
 
+    /// <summary>What a worker's gradients of so many parameters take, in fp32.</summary>
+    internal static long GradientBytes(Int128 parameters) => (long)Int128.Min(sizeof(float) * parameters, long.MaxValue);
+
     /// <summary>Learned values of an encoder.</summary>
     /// <returns>128 bits, since options that were read from a file may claim more than there is memory in the world.</returns>
     public static Int128 Parameters(VisionTransformerOptions options)

@@ -26,6 +26,9 @@ public sealed record FinetuneModel(string? File, ModelDescription? Description, 
         return new FinetuneModel(info.File, info.Description, info.Description.Encoder);
     }
 
+    /// <summary>What the gradients of its encoder take, in fp32.</summary>
+    internal long GradientBytes => TransformerCost.GradientBytes(TransformerCost.Parameters(Shape));
+
     /// <summary>The options with what the model decides: channels, and the image size where none is asked for.</summary>
     public FinetuneOptions Fill(FinetuneOptions options)
     {

@@ -15,6 +15,7 @@ public static class FinetuneRun
     /// <param name="ranks">Those who share the run, of which this is the first; null: this process alone.</param>
     /// <exception cref="RunDirectoryException">It holds a run already, or cannot be written.</exception>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    /// <exception cref="ModelFileException">There is no such model.</exception>
     public static (RunDirectory Run, FinetuneOptions Options) Begin(string folder, FinetuneOptions options, Communicator? ranks = null)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -23,7 +24,7 @@ public static class FinetuneRun
             // By names that hold from any folder, so that the run can be gone on with from another.
             Data = options.Data with { Source = ImageSource.FullName(options.Data.Source), HoldOutDevelopment = options.HoldOut },
             Model = ModelFile.FullName(options.Model),
-            Training = options.Training.ResolvedFor(ranks ?? Communicator.Alone),
+            Training = options.Training.ResolvedFor(ranks ?? Communicator.Alone, FinetuneModel.Of(options).GradientBytes),
         };
         return (RunDirectory.Create(folder, resolved), resolved);
     }
@@ -46,11 +47,12 @@ public static class FinetuneRun
     /// <param name="ranks">Those who share the run; null: this process alone.</param>
     /// <returns>The options, resolved; and whether the machine's part of them is still that of before, so that the run repeats bit for bit.</returns>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    /// <exception cref="ModelFileException">There is no such model.</exception>
     public static (FinetuneOptions Options, bool IsSameMachine) GoOn(FinetuneOptions begun, FinetuneOptions options, Communicator? ranks = null)
     {
         ArgumentNullException.ThrowIfNull(begun);
         ArgumentNullException.ThrowIfNull(options);
-        var training = options.Training.ResolvedFor(ranks ?? Communicator.Alone);
+        var training = options.Training.ResolvedFor(ranks ?? Communicator.Alone, FinetuneModel.Of(options).GradientBytes);
         return (options with { Training = training }, begun.Training.IsOfSameMachine(training));
     }
 }

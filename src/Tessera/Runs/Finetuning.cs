@@ -61,7 +61,7 @@ public sealed class Finetuning : IDisposable
         {
             RankAgreement.Require(ranks, options, images);
             model = FinetuneModel.Of(options);
-            this.options = options = options with { Training = options.Training.ResolvedFor(ranks) };
+            this.options = options = options with { Training = options.Training.ResolvedFor(ranks, model.GradientBytes) };
             split = CheckedSplit(options, model, images);
             shape = model.ShapeFor(options.Data);
             device = ComputeDevice.Resolve(options.Training.Device);
@@ -120,6 +120,8 @@ public sealed class Finetuning : IDisposable
     /// <exception cref="RanksException">The ranks no longer agree, or one cannot be reached; the last good checkpoint stands.</exception>
     public FinetuneSummary Run(CancellationToken cancellation = default)
     {
+        // Of a run that was finished, or killed just before, it may be the layer that was kept already: both are chosen between again, from the checkpoint.
+        if (run is not null && loop.Step == loop.Steps) RunDirectory.Guard(run.ModelFile, () => File.Delete(run.ModelFile));
         var result = loop.Run(cancellation);
         return ranks.FromFirst(() => Summarize(result, run!, cancellation)); // few pictures decide: the others wait
     }
@@ -245,7 +247,7 @@ public sealed class Finetuning : IDisposable
 
         static void Picture(string beside, byte[]? png)
         {
-            if (png is not null) RunDirectory.Guard(beside, () => WholeFile.Write(Path.ChangeExtension(beside, ".png"), stream => stream.Write(png)));
+            if (png is not null) RunEvaluations.KeepPicture(Path.ChangeExtension(beside, ".png"), png);
         }
     }
 }

@@ -43,6 +43,9 @@ public sealed record PretrainOptions
         return Objective.Shape(Encoder, Data.Channels, height, width);
     }
 
+    /// <summary>What the gradients of the model take, but for a projector's, in fp32; 0 where there is no such model.</summary>
+    internal long GradientBytes() => ModelFaults().Any() || Encoder.Preset is null || Data.SizeFault() is not null ? 0 : TransformerCost.GradientBytes(TransformerCost.Parameters(ToModel()));
+
     /// <summary>Checks all options at once.</summary>
     /// <exception cref="OptionsException">Something is wrong; every fault is named.</exception>
     public void Validate()

@@ -22,7 +22,7 @@ public static class PretrainRun
             // By names that hold from any folder, so that the run can be gone on with from another.
             Data = options.Data with { Source = ImageSource.FullName(options.Data.Source) },
             Init = options.Init is { } init ? ModelFile.FullName(init) : null,
-            Training = options.Training.ResolvedFor(ranks ?? Communicator.Alone),
+            Training = options.Training.ResolvedFor(ranks ?? Communicator.Alone, options.GradientBytes()),
         };
         return (RunDirectory.Create(folder, resolved), resolved);
     }
@@ -48,7 +48,7 @@ public static class PretrainRun
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
     public static (PretrainOptions Options, bool IsSameMachine) GoOn(PretrainOptions begun, PretrainOptions options, Communicator? ranks = null)
     {
-        var training = options.Training.ResolvedFor(ranks ?? Communicator.Alone);
+        var training = options.Training.ResolvedFor(ranks ?? Communicator.Alone, options.GradientBytes());
         if (training.Epochs != begun.Training.Epochs) training = training with { WarmupEpochs = begun.Training.Warmup }; // it hung on their number
         return (options with { Training = training }, begun.Training.IsOfSameMachine(training));
     }

@@ -49,7 +49,7 @@ public sealed class Pretraining : IDisposable
         try
         {
             RankAgreement.Require(ranks, options, images);
-            var training = options.Training.ResolvedFor(ranks);
+            var training = options.Training.ResolvedFor(ranks, options.GradientBytes());
             options = options with { Training = training };
             var split = CheckedSplit(options, images);
             data = DataOf(options, images, split);

@@ -28,6 +28,12 @@ public static class RunEvaluations
         return file;
     }
 
+    /// <summary>Writes a picture of an evaluation whole.</summary>
+    /// <param name="file">Where to; its folder exists.</param>
+    /// <param name="png">A PNG file's bytes.</param>
+    /// <exception cref="RunDirectoryException">It cannot be written.</exception>
+    public static void KeepPicture(string file, byte[] png) => RunDirectory.Guard(file, () => WholeFile.Write(file, png));
+
     /// <summary>Where the sheet of mistakes of an evaluation is.</summary>
     public static string MistakesBeside(string file) => Path.Combine(Path.GetDirectoryName(file)!, Path.GetFileNameWithoutExtension(file) + "-mistakes.png");
 

@@ -48,7 +48,7 @@ public static class RunReport
             DateTime.Now.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture),
             isFinetuning ? "fine-tuning" : "pretraining",
             [.. facts(metrics)],
-            [.. metrics.Panels().Select(panel => new Chart(panel.Title, Uri("image/svg+xml", System.Text.Encoding.UTF8.GetBytes(Svg(panel))), Told(panel)))],
+            Charts(metrics.Panels()),
             pictures.Count == 0 ? null : Uri("image/png", File.ReadAllBytes(pictures[^1])),
             shape is { } size ? Film(pictures, size) : null,
             [.. Evaluations(folder)],
@@ -95,8 +95,12 @@ public static class RunReport
             yield return new(metric.Name.Replace('/', ' '), string.Create(CultureInfo.InvariantCulture, $"{metric.Value:0.###} {(metric.Unit is "SSIM" or "rank" ? "" : metric.Unit)}").TrimEnd());
     }
 
+    /// <summary>The panels on one scale of epochs, so that what happened at one time stands at one place.</summary>
+    private static List<Chart> Charts(IReadOnlyList<Panel> panels) =>
+        [.. panels.Select(panel => new Chart(panel.Title, Uri("image/svg+xml", System.Text.Encoding.UTF8.GetBytes(Svg(panel, panels))), Told(panel)))];
+
     /// <summary>The panel, with a font that every browser has.</summary>
-    private static string Svg(Panel panel) => CurvesFigure.EncodeSvg(panel).Replace(FigureFont.Name, "system-ui, Helvetica, Arial, sans-serif", StringComparison.Ordinal);
+    private static string Svg(Panel panel, IReadOnlyList<Panel> panels) => CurvesFigure.EncodeSvg(panel, panels).Replace(FigureFont.Name, "system-ui, Helvetica, Arial, sans-serif", StringComparison.Ordinal);
 
     /// <summary>A panel in words, for who does not see it.</summary>
     private static string Told(Panel panel) => string.Join("; ", panel.Curves.Where(c => c.Y.Count > 0).Select(c =>

@@ -3,22 +3,26 @@ using static TorchSharp.torch;
 
 namespace Tessera.Runtime;
 
-/// <summary>Threads that live as long as this, each of which computes with one core.</summary>
+/// <summary>Threads that live as long as this, each of which computes with one core, or with a few of its own.</summary>
 /// <remarks>
 /// Two cores that work on two halves of a batch wait for each other once a step; two that share every operation wait at each, and stand idle
 /// between them. The threads are kept, and no pool's, since the C library keeps freed memory by thread.
 /// </remarks>
 internal sealed class WorkerThreads : IDisposable
 {
+    private const int MemoryShare = 4;
+
     private readonly Barrier gate;
     private readonly Thread[] threads;
     private readonly Exception?[] faults;
+    private readonly int threadsEach;
     private Action<int>? work;
 
     /// <param name="count">How many; with 1 there is no thread, and work is done on the caller's.</param>
-    public WorkerThreads(int count)
+    /// <param name="threadsEach">Cores that an operation of each takes, where there are several; libtorch keeps a number for each thread that calls it.</param>
+    public WorkerThreads(int count, int threadsEach = 1)
     {
-        Count = count;
+        (Count, this.threadsEach) = (count, threadsEach);
         faults = new Exception?[count];
         gate = new Barrier(count + 1);
         threads = count == 1 ? [] : [.. Enumerable.Range(0, count).Select(Start)];
@@ -35,6 +39,17 @@ internal sealed class WorkerThreads : IDisposable
     {
         var own = DefaultOn(CPU);
         return IsBound() ? own : Math.Max(1, own / processes);
+    }
+
+    /// <summary>Workers and the threads of each, where every worker holds a model's gradients: fewer workers of several threads for a large model.</summary>
+    /// <param name="cores">Cores that there are to share.</param>
+    /// <param name="gradientBytes">What one worker's gradients take.</param>
+    /// <param name="memory">The memory that there is, of which all workers' gradients take at most a quarter where that leaves one worker.</param>
+    public static (int Count, int ThreadsEach) Fitting(int cores, long gradientBytes, long memory)
+    {
+        var most = Math.Max(1, memory / MemoryShare / Math.Max(1, gradientBytes));
+        var threads = (int)((cores + most - 1) / most);
+        return (cores / threads, threads);
     }
 
     // A launcher that binds its processes to cores leaves each fewer than the machine has.
@@ -56,7 +71,7 @@ internal sealed class WorkerThreads : IDisposable
             return;
         }
         var cores = get_num_threads();
-        set_num_threads(1); // of an operation; it holds for every thread but those that have said otherwise
+        set_num_threads(threadsEach); // of an operation; it holds for every thread but those that have said otherwise
         work = job;
         gate.SignalAndWait();
         gate.SignalAndWait();

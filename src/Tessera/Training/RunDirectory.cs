@@ -102,11 +102,14 @@ public sealed class RunDirectory : IDisposable
     {
         if (File.Exists(folder)) throw new RunDirectoryException($"{folder} is a file: choose another folder.", options: "Out");
         string[] ofRuns = [Weights.ModelFile.CheckpointFolder, Weights.ModelFile.ResultName, MetricsName];
-        if (!File.Exists(Path.Combine(folder, OptionsName)) && ofRuns.FirstOrDefault(name => Path.Exists(Path.Combine(folder, name))) is { } left)
+        if (!File.Exists(Path.Combine(folder, OptionsName)) && ofRuns.FirstOrDefault(name => HoldsSomething(Path.Combine(folder, name))) is { } left)
             throw new RunDirectoryException($"{folder} holds what a run leaves ({left}), without its options: choose another folder.", options: "Out");
         if (File.Exists(Path.Combine(folder, OptionsName)))
             throw new RunDirectoryException($"{folder} holds a run already: go on with it, or choose another folder.", options: ["Resume", "Out"]);
     }
+
+    /// <summary>Whether something is there; an empty folder of checkpoints is what a kill leaves before a run's options are written.</summary>
+    private static bool HoldsSomething(string path) => File.Exists(path) || (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any());
 
     /// <summary>Opens the folder of a run that was begun before.</summary>
     /// <param name="folder">The folder.</param>
@@ -116,7 +119,17 @@ public sealed class RunDirectory : IDisposable
     public static (RunDirectory Run, T Options) Open<T>(string folder, int version, string? job = null)
     {
         var options = ReadRunOptions<T>(folder, version, job);
-        return (new RunDirectory(Path.GetFullPath(folder), isNew: false), options);
+        var run = new RunDirectory(Path.GetFullPath(folder), isNew: false);
+        try
+        {
+            run.Settle();
+            return (run, options);
+        }
+        catch
+        {
+            run.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Reads options from a file such as a run's options.json; what it leaves out keeps its default.</summary>
@@ -171,6 +184,19 @@ public sealed class RunDirectory : IDisposable
             foreach (var old in Weights.ModelFile.Checkpoints(Folder).SkipLast(KeptCheckpoints)) File.Delete(old);
             WholeFile.FlushFolder(Path.GetDirectoryName(last)!);
         });
+    }
+
+    /// <summary>Ends what a kill broke off between a checkpoint and its promotion, and removes what no later checkpoint would write over.</summary>
+    private void Settle()
+    {
+        var checkpoints = Path.Combine(Folder, Weights.ModelFile.CheckpointFolder);
+        Guard(checkpoints, () =>
+        {
+            foreach (var half in Directory.EnumerateFiles(checkpoints, "*.partial")) File.Delete(half);
+        });
+        var all = Weights.ModelFile.Checkpoints(Folder).ToList();
+        var last = new FileInfo(Path.Combine(checkpoints, Weights.ModelFile.LastCheckpointName));
+        if (all.Count > KeptCheckpoints || (all.Count > 0 && (!last.Exists || (last.LinkTarget is { } named && named != Path.GetFileName(all[^1]))))) Promote(all[^1]);
     }
 
     /// <summary>Removes a checkpoint that turned out to be worth nothing; the one before is the newest again.</summary>
@@ -228,7 +254,7 @@ public sealed class RunDirectory : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             var start = $"{what} cannot be written: ";
-            throw new RunDirectoryException(e.Message.StartsWith(start, StringComparison.Ordinal) ? e.Message : start + e.Message, e);
+            throw new RunDirectoryException(e.Message.StartsWith(start, StringComparison.Ordinal) ? e.Message : start + WholeFile.Reason(e), e);
         }
     }
 

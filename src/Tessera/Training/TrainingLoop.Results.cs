@@ -62,6 +62,7 @@ public sealed partial class TrainingLoop
     {
         if (run is not null && !File.Exists(run.ModelFile)) // of a run that was finished, what it was trained with still holds
             ModelFile.Save(run.ModelFile, averaged?.Values ?? training.Optimizer.Weights, Describe());
+        if (run is not null && metrics.Lines.Count > 0) CurvesFigure.Save(run.CurvesFile, metrics.Panels()); // the last evaluation may have been logged, and a kill or a full disk have come before they were drawn
         var rates = metrics.Lines.Select(l => l.Find(MetricsLog.ImagesPerSecond)).OfType<double>().Order().ToList();
         return new TrainingResult(step, Math.Round(wall.Elapsed.TotalSeconds, 1), rates.Count > 0 ? Math.Round(rates[rates.Count / 2], 1) : null,
             metrics.LastTraining?.Find(MetricsLog.Loss), metrics.LastEvaluation?.Metrics ?? []);

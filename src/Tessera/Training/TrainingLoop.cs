@@ -208,8 +208,8 @@ public sealed partial class TrainingLoop : IDisposable
         checkpoint.RequireSame(ranks, step);
         if (run is not null)
         {
+            File.Delete(run.ModelFile); // of a run that was finished and goes on, the result is no longer one; after the checkpoint a kill could leave both
             checkpoint.Save(step, Describe());
-            File.Delete(run.ModelFile); // of a run that was finished and goes on, the result is no longer one
         }
         (savedStep, savesSoon) = (step, false);
         interval.Restart();

@@ -50,7 +50,7 @@ public sealed record TrainingOptions
     public Precision Precision { get; init; } = Precision.Auto;
 
     /// <summary>
-    /// Parts of a batch that are computed at once; null: on a CPU as many as libtorch has threads, on a GPU one. A run's options hold the number, since
+    /// Parts of a batch that are computed at once; null: on a CPU as many as libtorch has threads, fewer where the model is large (see <see cref="Threads"/>), on a GPU one. A run's options hold the number, since
     /// the order in which gradients are summed hangs on it.
     /// </summary>
     public int? Workers { get; init; }
@@ -63,6 +63,12 @@ public sealed record TrainingOptions
 
     /// <summary>Number format in which gradients travel between ranks. fp32: what they learn is then what one rank learns.</summary>
     public WireFormat Wire { get; init; } = WireFormat.Fp32;
+
+    /// <summary>
+    /// Threads of each of several workers; null: one. Each worker holds the gradients of the whole model, so that of a large model auto takes fewer workers,
+    /// with several threads each: as many as hold theirs in a quarter of the memory.
+    /// </summary>
+    public int? Threads { get; init; }
 
     /// <summary>Epochs between evaluations; one is also made at the end.</summary>
     public int EvaluateEvery { get; init; } = 1;
@@ -117,19 +123,23 @@ public sealed record TrainingOptions
 
     /// <summary>Whether what hangs on the machine, of options that are resolved, is the same: device, number format, workers, ranks.</summary>
     internal bool IsOfSameMachine(TrainingOptions other) =>
-        (Device, Precision, Workers, Ranks, Wire) == (other.Device, other.Precision, other.Workers, other.Ranks, other.Wire);
+        (Device, Precision, Workers, Threads, Ranks, Wire) == (other.Device, other.Precision, other.Workers, other.Threads, other.Ranks, other.Wire);
 
     /// <summary>The same, resolved, for ranks that share each batch: each takes a GPU of its own, and its part of the cores.</summary>
+    /// <param name="ranks">The ranks.</param>
+    /// <param name="gradientBytes">What a worker's gradients take, which bounds the workers of a CPU; 0: nothing does.</param>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
-    internal TrainingOptions ResolvedFor(Communicator ranks)
+    internal TrainingOptions ResolvedFor(Communicator ranks, long gradientBytes = 0)
     {
         // The number of workers of a run that other ranks shared says nothing of these.
         var workers = ranks.Size == Ranks ? Workers : null;
         var resolved = (this with { Ranks = ranks.Size, Workers = workers }).Resolved();
-        if (ranks.IsAlone) return resolved;
-        return resolved.Device.StartsWith("cuda", StringComparison.Ordinal)
-            ? resolved with { Device = $"cuda:{ranks.LocalRank % TorchSharp.torch.cuda.device_count()}" } // a launcher may show each rank its own alone
-            : resolved with { Workers = workers ?? WorkerThreads.ShareOf(ranks.LocalSize) };
+        if (resolved.Device.StartsWith("cuda", StringComparison.Ordinal))
+            return ranks.IsAlone ? resolved : resolved with { Device = $"cuda:{ranks.LocalRank % TorchSharp.torch.cuda.device_count()}" }; // a launcher may show each rank its own alone
+        if (workers is not null) return resolved;
+        var cores = ranks.IsAlone ? resolved.Workers!.Value : WorkerThreads.ShareOf(ranks.LocalSize);
+        var (count, each) = WorkerThreads.Fitting(cores, gradientBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / ranks.LocalSize);
+        return resolved with { Workers = count, Threads = Threads ?? (each > 1 ? each : null) };
     }
 
     /// <summary>What is wrong where there are so many training pictures; null: nothing.</summary>
@@ -149,7 +159,7 @@ public sealed record TrainingOptions
     {
         (string Name, double? Value, double Least)[] numbers =
         [
-            ("number of epochs", Epochs, 1), ("batch size", BatchSize, 1), ("accumulation", Accumulate, 1), ("number of workers", Workers, 1), ("number of ranks", Ranks, 1),
+            ("number of epochs", Epochs, 1), ("batch size", BatchSize, 1), ("accumulation", Accumulate, 1), ("number of workers", Workers, 1), ("number of threads", Threads, 1), ("number of ranks", Ranks, 1),
             ("number of epochs between evaluations", EvaluateEvery, 1), ("evaluation limit", EvaluateLimit, 1), ("feature limit", FeatureLimit, 0),
             ("number of log steps", LogSteps, 1), ("number of checkpoint steps", CheckpointSteps, 1),
             ("weight decay", WeightDecay, 0), ("number of warm-up epochs", WarmupEpochs, 0),

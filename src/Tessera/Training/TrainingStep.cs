@@ -65,7 +65,7 @@ public sealed partial class TrainingStep : IDisposable
                 reduction = new GradientReduction(this.ranks, Optimizer.Parameters, stageOf, device, options.Wire);
             }
             preparation = new BatchPreparation(objective.Plan, data.Normalization, device, resident);
-            threads = new WorkerThreads(workers);
+            threads = new WorkerThreads(workers, options.Threads ?? 1);
             sums = new Tensor[]?[workers];
         }
         catch

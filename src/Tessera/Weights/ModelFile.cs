@@ -123,8 +123,9 @@ public static partial class ModelFile
     {
         using var source = ModelSource.Open(Find(path), AsItStands);
         var (classes, shape) = (source.Description.RequireClasses(source.File), source.Description.Encoder);
-        RequireClaimedSize(source, TransformerCost.Parameters(shape) + ((Int128)shape.Width + 1) * classes.Names.Count);
-        var model = Filled(source, new Classifier(shape, classes.Pooling, classes.Names.Count), "", device);
+        source.RequireShapes(ModelTensors.OfClasses(classes, shape));
+        var model = new Classifier(shape, classes.Pooling, classes.Names.Count);
+        Fill(source, model, "", device);
         Tensor? means = null;
         try
         {
@@ -147,14 +148,16 @@ public static partial class ModelFile
     internal static PretrainedModel AutoencoderOf(ModelSource source, Device? device = null)
     {
         var shape = source.Description.RequireReconstruction(source.File);
-        RequireClaimedSize(source, TransformerCost.Parameters(shape));
-        return new PretrainedModel(Filled(source, new MaskedAutoencoder(shape), "", device), source.Description, source.File);
+        source.RequireShapes(ModelTensors.OfDecoder(source.Description));
+        var model = new MaskedAutoencoder(shape);
+        Fill(source, model, "", device);
+        return new PretrainedModel(model, source.Description, source.File);
     }
 
     internal static PretrainedEncoder EncoderOf(ModelSource source, Device? device = null, Precision precision = Precision.Fp32)
     {
-        RequireClaimedSize(source, TransformerCost.Parameters(source.Description.Encoder));
-        var encoder = Filled(source, new VisionTransformer(source.Description.Encoder), EncoderPrefix, device);
+        var encoder = new VisionTransformer(source.Description.Encoder);
+        Fill(source, encoder, EncoderPrefix, device);
         if (ComputePrecision.Resolve(precision, device ?? CPU) == Precision.Bf16) encoder.to(ScalarType.BFloat16);
         return new PretrainedEncoder(encoder, source.Description, source.File);
     }
@@ -231,26 +234,20 @@ public static partial class ModelFile
         }
     }
 
-    /// <summary>Refuses a description that claims more than the file holds, before memory is taken on its word.</summary>
-    private static void RequireClaimedSize(ModelSource source, Int128 parameters)
-    {
-        // Twice, for a file that lacks a tensor, or has one of another shape, is told which, and costs no more memory than this until then.
-        if (source.Origin is null && parameters > 2 * (Int128)source.Held)
-            throw new ModelFileException($"{source.File} claims a model of {parameters:n0} parameters and holds {source.Held:n0}: it is not whole, or its metadata is wrong.");
-    }
-
     internal static Dictionary<string, string> Metadata(ModelDescription description) => new()
     {
         ["format"] = "pt", // what the Python library calls a file whose tensors PyTorch can read
         [ModelDescription.MetadataKey] = JsonSerializer.Serialize(description, TesseraJson.Options),
     };
 
-    private static T Filled<T>(ModelSource source, T module, string prefix, Device? device) where T : nn.Module
+    /// <summary>Brings a model to a file's weights, or frees it.</summary>
+    /// <remarks>Not generic: the runtime would load a type parameter's bound, and libtorch with it, wherever this class is used.</remarks>
+    private static void Fill(ModelSource source, nn.Module module, string prefix, Device? device)
     {
         try
         {
             foreach (var (name, parameter) in Parameters(module)) source.Read(prefix + name, parameter);
-            return module.to(device ?? CPU);
+            module.to(device ?? CPU);
         }
         catch
         {

@@ -48,6 +48,17 @@ internal abstract class ModelSource(string file) : IDisposable
             throw new ModelFileException($"{File}: the tensor {name} is {Quoted.Shape(own)}, and its model needs {Quoted.Shape(shape.ToArray())}.");
     }
 
+    /// <summary>Holds the shapes that a description implies against the file's, up to the first that differs; positions that are made, not held, are left out.</summary>
+    /// <exception cref="ModelFileException">One is not there, or of another shape.</exception>
+    public void RequireShapes(IEnumerable<(string Name, long[] Shape)> tensors)
+    {
+        if (Origin is not null) return; // another project's: its description was made from its shapes, and each held against them
+        foreach (var (name, shape) in tensors)
+        {
+            if (Description.Encoder.Positions == PositionEmbedding.Learned || !ModelTensors.IsPositions(name)) RequireShape(name, shape);
+        }
+    }
+
     /// <summary>The same of a tensor that is there.</summary>
     protected abstract float[] Values(string name);
 
@@ -69,6 +80,7 @@ internal abstract class ModelSource(string file) : IDisposable
         {
             ModelSource source = tensors.IsOwn ? new Own(tensors, ModelDescription.Parse(file, tensors.Said!)) : new Foreign(tensors, ForeignModel.Read(tensors, options));
             source.RequireClaimedGrid();
+            source.RequireClaimedEncoder();
             return source;
         }
         catch
@@ -87,6 +99,16 @@ internal abstract class ModelSource(string file) : IDisposable
         var made = (Int128)encoder.PatchCount * ((Int128)encoder.Width + decoderWidth);
         if (made > Int128.Max(MostMadePositions, Held))
             throw new ModelFileException($"{File} claims a grid of {encoder.GridHeight} × {encoder.GridWidth} patches, whose positions are {made:n0} values, and holds {Held:n0}: its metadata is wrong.");
+    }
+
+    /// <summary>Refuses an encoder that the file does not hold, before anything is built, or memory taken, on its description's word.</summary>
+    private void RequireClaimedEncoder()
+    {
+        var encoder = Description.Encoder;
+        var parameters = TransformerCost.Parameters(encoder);
+        if (Origin is null && parameters > 2 * (Int128)Held) // for which one tensor of another shape would be the lesser half of what is wrong
+            throw new ModelFileException($"{File} claims an encoder of {parameters:n0} parameters and holds {Held:n0}: it is not whole, or its metadata is wrong.");
+        RequireShapes(ModelTensors.OfEncoder(encoder));
     }
 
     /// <summary>Of our own names, perhaps among a checkpoint's.</summary>

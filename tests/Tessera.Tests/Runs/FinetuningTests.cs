@@ -101,6 +101,11 @@ public sealed class FinetuningTests : IClassFixture<PackedShapes>, IDisposable
         var split = FinetuneSplit.Of(idle, images);
         Tessera.Evaluation.ClassificationEvaluation.Run(kept.Model, kept.Normalization, images, split.Choice, TorchSharp.torch.CPU, cancellation: TestContext.Current.CancellationToken)
             .Report.Top1.ShouldBe(summary.Choice.Layer); // the layer in the file is the one that was measured
+
+        // A kill can come when the layer is in the file and the summary is not: what is chosen between is the fine-tuned model again, not the layer twice.
+        var hash = TestRuns.HashOfResult(folder.File("run"));
+        Train("run", idle, images).Choice.ShouldBe(summary.Choice);
+        TestRuns.HashOfResult(folder.File("run")).ShouldBe(hash);
     }
 
     [Fact]

@@ -38,6 +38,8 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
     {
         var place = folder.File("place");
         Directory.CreateDirectory(Path.Combine(place, "checkpoints"));
+        RunDirectory.RequireFree(place); // a kill before the options were written leaves no more
+        File.WriteAllText(Path.Combine(place, "checkpoints", "step-000000001.safetensors"), "");
         Should.Throw<RunDirectoryException>(() => PretrainRun.Begin(place, PackedShapes.Options)).Message
             .ShouldBe($"{place} holds what a run leaves (checkpoints), without its options: choose another folder.");
         Directory.Exists(Path.Combine(place, "checkpoints")).ShouldBeTrue();
@@ -50,6 +52,22 @@ public sealed class RunDirectoryTests(PackedShapes shapes) : IClassFixture<Packe
         run.Dispose();
         File.WriteAllText(Path.Combine(run.Folder, "run.lock"), "");
         PretrainRun.Open(run.Folder).Run.Dispose();
+    }
+
+    [Fact]
+    public void Ends_What_A_Kill_Broke_Off_Between_A_Checkpoint_And_Its_Promotion()
+    {
+        var run = folder.File("run");
+        TestRuns.TrainUntil(run, PackedShapes.Options.WithTraining(t => t with { CheckpointSteps = 1 }), shapes.Images, 3);
+        var (before, newest) = (RunDirectory.NewestCheckpoint(run)!, Path.Combine(run, "checkpoints", "step-000000008.safetensors"));
+        File.Copy(before, newest);
+        File.WriteAllBytes(Path.Combine(run, "checkpoints", "step-000000009.safetensors.partial"), [1, 2, 3]);
+        File.CreateSymbolicLink(Path.Combine(run, "checkpoints", "last.safetensors.partial"), Path.GetFileName(newest));
+
+        PretrainRun.Open(run).Run.Dispose();
+
+        Directory.EnumerateFiles(Path.Combine(run, "checkpoints")).ShouldBe([Path.Combine(run, "checkpoints", "last.safetensors"), before, newest], ignoreOrder: true);
+        new FileInfo(Path.Combine(run, "checkpoints", "last.safetensors")).LinkTarget.ShouldBe(Path.GetFileName(newest));
     }
 
     [Fact]

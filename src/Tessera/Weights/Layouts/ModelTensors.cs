@@ -5,10 +5,12 @@ namespace Tessera.Weights.Layouts;
 /// <summary>The names and shapes of a model's tensors, told from its description alone: no model is built, and libtorch not loaded.</summary>
 internal static class ModelTensors
 {
-    /// <summary>Those of an encoder and, where it has one, its decoder in MAE's order; tables of positions among them, learned or not.</summary>
-    public static IEnumerable<(string Name, long[] Shape)> Of(ModelDescription description)
+    /// <summary>Those of an encoder and, where it has one, its decoder; tables of positions among them, learned or not.</summary>
+    public static IEnumerable<(string Name, long[] Shape)> Of(ModelDescription description) => OfEncoder(description.Encoder).Concat(OfDecoder(description));
+
+    /// <summary>Those of an encoder.</summary>
+    public static IEnumerable<(string Name, long[] Shape)> OfEncoder(VisionTransformerOptions encoder)
     {
-        var encoder = description.Encoder;
         long width = encoder.Width, patch = encoder.PatchSize;
         if (encoder.ClassToken) yield return ("encoder.cls_token", [1, 1, width]);
         if (encoder.RegisterTokens > 0) yield return ("encoder.register_tokens", [1, encoder.RegisterTokens, width]);
@@ -17,16 +19,29 @@ internal static class ModelTensors
         yield return ("encoder.patch_embed.proj.bias", [width]);
         foreach (var tensor in Blocks("encoder.blocks", encoder.Depth, width, encoder.MlpRatio, encoder.LayerScale)) yield return tensor;
         foreach (var tensor in Norm("encoder.norm", width)) yield return tensor;
-        if (description.Reconstruction is not { } head) yield break;
+    }
 
-        if (head.Placement != MaskPlacement.Decoder) throw new ArgumentException("Only decoders in MAE's order are listed.", nameof(description));
-        long decoder = head.DecoderWidth;
-        yield return ("mask_tokens.weight", [head.MaskTokens, decoder]);
-        foreach (var tensor in Linear("decoder_embed", width, decoder)) yield return tensor;
-        yield return ("decoder_pos_embed", [1, encoder.PositionCount, decoder]);
+    /// <summary>Those of a decoder and its mask tokens; none where there is no decoder.</summary>
+    public static IEnumerable<(string Name, long[] Shape)> OfDecoder(ModelDescription description)
+    {
+        if (description.Reconstruction is not { } head) yield break;
+        var encoder = description.Encoder;
+        long width = encoder.Width, decoder = head.DecoderWidth;
+        var isBefore = head.Placement == MaskPlacement.Encoder; // where mask tokens join; an MLP then stands in for a linear layer
+        yield return ("mask_tokens.weight", [head.MaskTokens, isBefore ? width : decoder]);
+        foreach (var tensor in isBefore ? Mlp("decoder_embed", width, width, decoder) : Linear("decoder_embed", width, decoder)) yield return tensor;
+        if (!isBefore) yield return ("decoder_pos_embed", [1, encoder.PositionCount, decoder]);
         foreach (var tensor in Blocks("decoder_blocks", head.DecoderDepth, decoder, encoder.MlpRatio, layerScale: false)) yield return tensor;
         foreach (var tensor in Norm("decoder_norm", decoder)) yield return tensor;
-        foreach (var tensor in Linear("decoder_pred", decoder, encoder.PatchValues)) yield return tensor;
+        foreach (var tensor in isBefore ? Mlp("decoder_pred", decoder, decoder, encoder.PatchValues) : Linear("decoder_pred", decoder, encoder.PatchValues)) yield return tensor;
+    }
+
+    /// <summary>Those of a classifier's layer.</summary>
+    public static IEnumerable<(string Name, long[] Shape)> OfClasses(ClassHead classes, VisionTransformerOptions encoder)
+    {
+        long count = classes.Names.Count;
+        foreach (var tensor in Linear(ModelFile.HeadPrefix.TrimEnd('.'), encoder.Width, count)) yield return tensor;
+        if (classes.Familiarity is not null) yield return (ModelFile.ClassMeans, [count, encoder.Width]);
     }
 
     /// <summary>Whether a tensor is a table of positions, which is not learned where they are sines and cosines.</summary>
@@ -41,13 +56,14 @@ internal static class ModelTensors
             foreach (var tensor in Linear($"{block}.attn.qkv", width, 3 * width)) yield return tensor;
             foreach (var tensor in Linear($"{block}.attn.proj", width, width)) yield return tensor;
             foreach (var tensor in Norm($"{block}.norm2", width)) yield return tensor;
-            foreach (var tensor in Linear($"{block}.mlp.fc1", width, ratio * width)) yield return tensor;
-            foreach (var tensor in Linear($"{block}.mlp.fc2", ratio * width, width)) yield return tensor;
+            foreach (var tensor in Mlp($"{block}.mlp", width, ratio * width, width)) yield return tensor;
             if (!layerScale) continue;
             yield return ($"{block}.ls1.gamma", [width]);
             yield return ($"{block}.ls2.gamma", [width]);
         }
     }
+
+    private static IEnumerable<(string, long[])> Mlp(string name, long inputs, long hidden, long outputs) => Linear($"{name}.fc1", inputs, hidden).Concat(Linear($"{name}.fc2", hidden, outputs));
 
     private static IEnumerable<(string, long[])> Linear(string name, long inputs, long outputs) => [($"{name}.weight", [outputs, inputs]), ($"{name}.bias", [outputs])];
 

@@ -126,21 +126,32 @@ public sealed class ImportTests : IDisposable
         info.Types.ShouldBe(["F32"]);
     }
 
-    [Fact]
-    public void Names_And_Shapes_Of_A_Model_Are_Those_That_Are_Built()
+    [Theory]
+    [InlineData(MaskPlacement.Decoder, PositionEmbedding.Learned, true)]
+    [InlineData(MaskPlacement.Encoder, PositionEmbedding.Learned, false)]
+    [InlineData(MaskPlacement.Decoder, PositionEmbedding.SinCos, false)]
+    [InlineData(MaskPlacement.Encoder, PositionEmbedding.SinCos, true)]
+    public void Names_And_Shapes_Of_A_Model_Are_Those_That_Are_Built(MaskPlacement placement, PositionEmbedding positions, bool extras)
     {
         var shape = new MaskedAutoencoderOptions
         {
-            Encoder = new() { Width = 16, Depth = 2, Heads = 2, ClassToken = true, RegisterTokens = 3, LayerScale = true, Positions = PositionEmbedding.Learned, MlpRatio = 3 },
-            Placement = MaskPlacement.Decoder,
+            Encoder = new() { Width = 16, Depth = 2, Heads = 2, ClassToken = extras, RegisterTokens = extras ? 3 : 0, LayerScale = extras, Positions = positions, MlpRatio = 3 },
+            Placement = placement,
             DecoderWidth = 8,
             DecoderHeads = 2,
         };
         using var model = new MaskedAutoencoder(shape);
+        using var classifier = new Classifier(shape.Encoder, ClassPooling.Mean, classes: 5);
         var description = new ModelDescription { Encoder = shape.Encoder, Normalization = ImportOptions.Half, Reconstruction = new ReconstructionHead(shape, new()) };
-        ModelTensors.Of(description).Select(t => $"{t.Name} {string.Join(',', t.Shape)}")
-            .ShouldBe(model.named_parameters().Select(p => $"{p.name} {string.Join(',', p.parameter.shape)}"), ignoreOrder: true);
+        var classes = new ClassHead { Names = ["a", "b", "c", "d", "e"], Titles = ["a", "b", "c", "d", "e"] };
+
+        Words(ModelTensors.Of(description).Where(IsLearned)).ShouldBe(Words(model.named_parameters().Select(p => (p.name, p.parameter.shape))), ignoreOrder: true);
+        Words(ModelTensors.OfEncoder(shape.Encoder).Concat(ModelTensors.OfClasses(classes, shape.Encoder)).Where(IsLearned))
+            .ShouldBe(Words(classifier.named_parameters().Select(p => (p.name, p.parameter.shape))), ignoreOrder: true);
         ((long)TransformerCost.Parameters(shape)).ShouldBe(model.parameters().Sum(p => p.numel()));
+
+        bool IsLearned((string Name, long[] Shape) tensor) => positions == PositionEmbedding.Learned || !ModelTensors.IsPositions(tensor.Name);
+        static IEnumerable<string> Words(IEnumerable<(string Name, long[] Shape)> tensors) => tensors.Select(t => $"{t.Name} {string.Join(',', t.Shape)}");
     }
 
     /// <summary>Against libtorch's own interpolation.</summary>
