@@ -41,6 +41,7 @@ public sealed partial class RanksTests(TrainedRun run) : IDisposable
     {
         using var ranks = MpiLauncher.Of(OpenMpi).StartTwo(Pretrain("run", "--epochs", "400", "--checkpoint-steps", "1"));
         ranks.WaitFor("epoch 1/400");
+        WaitForCheckpoint();
 
         TesseraProcess.Signal(MpiLauncher.ProcessOf("OMPI_COMM_WORLD_RANK=1", folder["run"]), Kill);
         var outcome = ranks.Finish();
@@ -73,8 +74,7 @@ public sealed partial class RanksTests(TrainedRun run) : IDisposable
         ranks.WaitFor("epoch 1/400");
 
         ranks.Signal(User1);
-        while (!Directory.Exists(folder["run/checkpoints"]) || Directory.GetFiles(folder["run/checkpoints"], "step-*.safetensors").Length == 0)
-            TestContext.Current.CancellationToken.WaitHandle.WaitOne(20);
+        WaitForCheckpoint();
         ranks.HasExited.ShouldBeFalse();
         ranks.Signal(Terminate);
 
@@ -106,6 +106,11 @@ public sealed partial class RanksTests(TrainedRun run) : IDisposable
 
         process.MappedFiles().ShouldNotContain(file => file.Contains("libmpi", StringComparison.Ordinal));
         process.Kill();
+    }
+
+    private void WaitForCheckpoint()
+    {
+        while (Directory.GetFiles(folder["run/checkpoints"], "step-*.safetensors").Length == 0) TestContext.Current.CancellationToken.WaitHandle.WaitOne(20);
     }
 
     private string[] Pretrain(string name, params string[] more) =>

@@ -147,21 +147,22 @@ public sealed partial class TrainingLoop : IDisposable
     {
         var asked = Asked(cancellation);
         if (training.Update(schedule.At(step), ref asked) is { } coupled) pendingCoupled.Add(coupled);
-        if (ranks.IsAlone) asked = Asked(cancellation); // nobody else waits for what came meanwhile
         ranks.StepsMade = ++step;
         averaged?.Follow(step);
         objective.AfterStep(step);
         var ends = step % stepsPerEpoch == 0;
         var logs = step % options.LogSteps == 0 || ends;
-        if (logs || asked.Stop) ReadLosses();
+        if (logs || Known().Stop) ReadLosses();
         Report(epoch + 1, logs);
-        if (asked.Stop)
+        if (Known().Stop)
         {
             Save();
             ranks.EndsTogether = true;
             throw new OperationCanceledException(cancellation);
         }
-        if (step % options.CheckpointSteps == 0 || asked.Save) Save();
+        if (step % options.CheckpointSteps == 0 || Known().Save) Save();
+
+        StepSignals Known() => ranks.IsAlone ? Asked(cancellation) : asked; // alone, what came meanwhile counts
     }
 
     private StepSignals Asked(CancellationToken cancellation) =>
