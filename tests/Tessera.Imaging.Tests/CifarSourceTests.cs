@@ -75,6 +75,9 @@ public class CifarSourceTests
         Refusal(folder).ShouldBe(
             $"{folder["data_batch_2.bin"]} has 6246 bytes, which is no multiple of the 3073 that a picture takes in CIFAR-10 binary: it is cut short or something else; get it anew.");
 
+        folder.Write("data_batch_2.bin", "");
+        Refusal(folder).ShouldBe($"{folder["data_batch_2.bin"]} is empty, or no file at all: get it anew, or move it away.");
+
         folder.Write("data_batch_2.bin", ContainerBytes.CifarFile(4, [1], [3]));
         Refusal(folder).ShouldBe($"{folder["data_batch_2.bin"]}, picture 1: its label is 3, and batches.meta.txt names 3 classes, 0 to 2.");
 

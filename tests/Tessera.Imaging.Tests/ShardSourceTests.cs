@@ -224,7 +224,7 @@ public class ShardSourceTests
         Cut(2500).ShouldBe("is cut short: 2.png, from byte 2048 on, takes 1000 bytes, and the file ends at byte 2500; get it anew.");
         Cut(1536).ShouldBe("is cut short: it ends at byte 1536 without the mark of an archive's end; get it anew.");
         Cut(1700).ShouldStartWith("is damaged, or no tar file, from byte 1536 on (");
-        Cut(0).ShouldBe("is cut short: it ends at byte 0 without the mark of an archive's end; get it anew.");
+        Cut(0).ShouldBe("is empty, or no file at all: get it anew, or move it away.");
         Cut(100).ShouldStartWith("is damaged, or no tar file, from byte 0 on (");
 
         string Cut(int length)

@@ -56,12 +56,12 @@ internal sealed class CifarSource : ImageSource, IDisposable
             fingerprint.AppendAll<byte>(labels);
             files.Add(path);
         }
-        if (entries.Count == 0) throw new ImageSourceException($"{root} holds no pictures: its {layout.Kind} files are empty.");
         return new CifarSource(layout, root, names, files, entries, [.. places], fingerprint.ToString());
     }
 
     private static byte[] ReadLabels(CifarLayout layout, string path, int classes, string namesFile, SourceFingerprint fingerprint)
     {
+        if (new FileInfo(path).Length == 0) throw new ImageSourceException($"{path} is empty, or no file at all: get it anew, or move it away.");
         using var file = OpenFile(path);
         var length = RandomAccess.GetLength(file);
         if (length % layout.RecordBytes != 0)

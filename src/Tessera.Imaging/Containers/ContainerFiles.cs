@@ -43,6 +43,8 @@ internal static class ContainerFiles
     {
         if (files.FirstOrDefault(IsCompressed) is { } compressed)
             throw new ImageSourceException($"{compressed} is compressed as a whole, and pictures are read by their position in a shard: unpack it to a .tar (gunzip, unxz, …).");
+        if (files.FirstOrDefault(file => new FileInfo(file).Length == 0) is { } empty)
+            throw new ImageSourceException($"{empty} is empty, or no file at all: get it anew, or move it away."); // to open a pipe might wait for ever, and it has no length either
         if (files.FirstOrDefault(file => !IsContainer(file)) is { } other)
             throw new ImageSourceException($"{other} is neither a tar shard nor a Parquet file: name those alone.");
         if (files.FirstOrDefault(IsTable) is not { } table) return ShardSource.Open(location, SplitFiles.Of(root, files), opening);
