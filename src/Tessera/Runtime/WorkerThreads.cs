@@ -43,11 +43,12 @@ internal sealed class WorkerThreads : IDisposable
 
     /// <summary>Workers and the threads of each, where every worker holds a model's gradients: fewer workers of several threads for a large model.</summary>
     /// <param name="cores">Cores that there are to share.</param>
-    /// <param name="gradientBytes">What one worker's gradients take.</param>
+    /// <param name="gradientBytes">What one worker's gradients take; 0: that is not known, and bounds nothing.</param>
     /// <param name="memory">The memory that there is, of which all workers' gradients take at most a quarter where that leaves one worker.</param>
     public static (int Count, int ThreadsEach) Fitting(int cores, long gradientBytes, long memory)
     {
-        var most = Math.Max(1, memory / MemoryShare / Math.Max(1, gradientBytes));
+        if (gradientBytes == 0) return (cores, 1);
+        var most = Math.Max(1, memory / MemoryShare / gradientBytes);
         var threads = (int)((cores + most - 1) / most);
         return (cores / threads, threads);
     }
