@@ -51,6 +51,7 @@ public abstract class Communicator : IDisposable
     {
         if (Launch.Find(Environment.GetEnvironmentVariable) is not { } launch) return Alone;
         var ranks = MpiCommunicator.Join(launch, lost);
+        WorkerThreads.ShareCores(ranks.LocalSize);
         ranks.RequireSame("its version of Tessera", EnvironmentReport.Version);
         return ranks;
     }

@@ -34,11 +34,10 @@ internal sealed class WorkerThreads : IDisposable
     /// <remarks>No more than the process may use: libtorch counts a machine's cores, and does not know a container's share of them.</remarks>
     public static int DefaultOn(Device device) => device.type == TorchSharp.DeviceType.CPU ? Math.Min(get_num_threads(), Environment.ProcessorCount) : 1;
 
-    /// <summary>The same for each of several processes on this machine: where the system has not given each its own cores, they share them.</summary>
-    public static int ShareOf(int processes)
+    /// <summary>Leaves this process its part of the cores, where several that work together are on this machine and the system has not given each its own.</summary>
+    public static void ShareCores(int processes)
     {
-        var own = DefaultOn(CPU);
-        return IsBound() ? own : Math.Max(1, own / processes);
+        if (processes > 1 && !IsBound()) set_num_threads(Math.Max(1, DefaultOn(CPU) / processes));
     }
 
     /// <summary>Workers and the threads of each, where every worker holds a model's gradients: fewer workers of several threads for a large model.</summary>

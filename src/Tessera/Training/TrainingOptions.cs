@@ -137,8 +137,7 @@ public sealed record TrainingOptions
         if (resolved.Device.StartsWith("cuda", StringComparison.Ordinal))
             return ranks.IsAlone ? resolved : resolved with { Device = $"cuda:{ranks.LocalRank % TorchSharp.torch.cuda.device_count()}" }; // a launcher may show each rank its own alone
         if (workers is not null) return resolved;
-        var cores = ranks.IsAlone ? resolved.Workers!.Value : WorkerThreads.ShareOf(ranks.LocalSize);
-        var (count, each) = WorkerThreads.Fitting(cores, gradientBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / ranks.LocalSize);
+        var (count, each) = WorkerThreads.Fitting(resolved.Workers!.Value, gradientBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / ranks.LocalSize);
         return resolved with { Workers = count, Threads = Threads ?? (each > 1 ? each : null) };
     }
 
