@@ -20,6 +20,7 @@ internal sealed class MpiCommunicator : Communicator
     private readonly Mpi mpi;
     private readonly string[] hosts;
     private readonly RankWatch watch;
+    private readonly Lazy<nint> ncclLibrary = new(() => Nccl.Find(LibTorch.Folder));
     private Nccl? nccl;
 
     private MpiCommunicator(Launch launch, Action<RankLoss> lost)
@@ -68,9 +69,9 @@ internal sealed class MpiCommunicator : Communicator
     /// <summary>On GPUs by NCCL, where it is installed; the first sum joins them.</summary>
     private bool Added(Tensor values)
     {
-        if (values.device_type == DeviceType.CUDA && (nccl is not null || Nccl.Find(LibTorch.Folder) is not 0))
+        if (values.device_type == DeviceType.CUDA && ncclLibrary.Value != 0)
         {
-            nccl ??= Nccl.Join(Nccl.Find(LibTorch.Folder), values.device, Rank, Size, FromFirstHere);
+            nccl ??= Nccl.Join(ncclLibrary.Value, values.device, Rank, Size, FromFirstHere);
             nccl.AddUp(values);
             return true;
         }

@@ -23,7 +23,7 @@ internal sealed class RankWatch : IDisposable
     private readonly Lock gate = new();
     private Thread? beating;
     private long step;
-    private bool isLeaving, hasEnded;
+    private bool hasEnded;
 
     private RankWatch(Communicator ranks, Action<RankLoss> lost) => (this.ranks, this.lost) = (ranks, lost);
 
@@ -52,11 +52,7 @@ internal sealed class RankWatch : IDisposable
     public void Fail() => Tell(Word.Failed);
 
     /// <summary>Tells the others that this rank ends well.</summary>
-    public void Leave()
-    {
-        isLeaving = true;
-        Tell(Word.Leaving);
-    }
+    public void Leave() => Tell(Word.Leaving);
 
     public void Dispose()
     {
@@ -176,7 +172,6 @@ internal sealed class RankWatch : IDisposable
 
     private void Lost(Peer peer)
     {
-        if (isLeaving) return;
         var message = $"{ranks.Name(peer.Rank)} was lost at step {peer.Step}: it ended, or cannot be reached any more. The run's last checkpoint stands: go on from it, with any number of ranks.";
         if (ranks.IsFirst) Tell(Word.Failed); // to that one as well: should it only have stood still, it ends without a word of its own
         lost(new RankLoss(ranks.Rank <= 1 ? message : null)); // should rank 0 be lost, all others see it
