@@ -1,7 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Tessera.Runtime;
 
 namespace Tessera.Cli.Commands;
@@ -97,11 +95,8 @@ internal abstract class OptionSet<T>(T defaults) where T : class
     }
 
     /// <summary>Every option by its path, as options.json holds it.</summary>
-    private static IEnumerable<KeyValuePair<string, string>> Leaves(T options) => Leaves("", JsonSerializer.SerializeToNode(options, TesseraJson.Options));
-
-    private static IEnumerable<KeyValuePair<string, string>> Leaves(string path, JsonNode? node) => node is JsonObject group
-        ? group.SelectMany(member => Leaves($"{path}{(path.Length > 0 ? "." : "")}{member.Key}", member.Value))
-        : [new(path, node?.ToString() ?? "null")];
+    private static IEnumerable<KeyValuePair<string, string>> Leaves(T options) =>
+        TesseraJson.Leaves(options).Select(leaf => KeyValuePair.Create(leaf.Key, leaf.Value?.ToString() ?? "null"));
 
     /// <summary>Adds the options of a group, by their names within it.</summary>
     protected internal sealed class Group<G>(OptionSet<T> set, string path, Func<T, G> get, Func<T, G, T> put)

@@ -15,7 +15,7 @@ namespace Tessera.Ranks;
 public abstract class Communicator : IDisposable
 {
     /// <summary>The one rank of a process that no launcher started.</summary>
-    public static Communicator Alone { get; } = new OneRank();
+    public static Communicator Alone => new OneRank(); // it holds what a run has come to, so each run has its own
 
     /// <summary>This rank, from 0.</summary>
     public abstract int Rank { get; }

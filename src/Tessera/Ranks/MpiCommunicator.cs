@@ -37,7 +37,8 @@ internal sealed class MpiCommunicator : Communicator
         var places = Gather(Encoding.UTF8.GetBytes(place)).Select(Encoding.UTF8.GetString).ToArray();
         hosts = [.. places.Select(p => p.Split('\n')[0])];
         LocalSize = places.Count(p => p == place);
-        Description = $"{Size} ranks on {places.Distinct().Count()} {(places.Distinct().Count() == 1 ? "host" : "hosts")} ({mpi.Version})";
+        var different = places.Distinct().Count();
+        Description = $"{Size} ranks on {different} {(different == 1 ? "host" : "hosts")} ({mpi.Version})";
         watch = RankWatch.Begin(this, lost);
     }
 

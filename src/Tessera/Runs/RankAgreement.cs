@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Tessera.Imaging;
 using Tessera.Ranks;
 using Tessera.Runtime;
@@ -18,7 +16,8 @@ public static class RankAgreement
     {
         ArgumentNullException.ThrowIfNull(ranks);
         if (ranks.IsAlone) return;
-        ranks.RequireSame("its options", string.Join('\n', Leaves("", JsonSerializer.SerializeToNode(options, TesseraJson.Options)).Where(l => !OfHosts.Contains(l.Split('\t')[0]))), Difference);
+        var own = TesseraJson.Leaves(options).Where(leaf => !OfHosts.Contains(leaf.Key)).Select(leaf => $"{leaf.Key}\t{leaf.Value?.ToJsonString() ?? "null"}");
+        ranks.RequireSame("its options", string.Join('\n', own), Difference);
     }
 
     /// <summary>Compares the ranks' options and pictures.</summary>
@@ -37,8 +36,4 @@ public static class RankAgreement
         string Of(string[] lines) => lines.FirstOrDefault(l => l.Split('\t')[0] == path)?.Split('\t')[1] ?? "nothing";
         return $"{path} is {Of(here)} and not {Of(there)}";
     }
-
-    private static IEnumerable<string> Leaves(string path, JsonNode? node) => node is JsonObject group
-        ? group.SelectMany(member => Leaves($"{path}{(path.Length > 0 ? "." : "")}{member.Key}", member.Value))
-        : [$"{path}\t{node?.ToJsonString() ?? "null"}"];
 }

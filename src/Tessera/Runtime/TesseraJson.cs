@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace Tessera.Runtime;
@@ -22,4 +23,11 @@ public static class TesseraJson
         IgnoreReadOnlyProperties = true,
         NewLine = "\n",
     };
+
+    /// <summary>What a value holds, each by its path as JSON has it (<c>training.epochs</c>); a list is one.</summary>
+    public static IEnumerable<KeyValuePair<string, JsonNode?>> Leaves<T>(T value) => Leaves("", JsonSerializer.SerializeToNode(value, Options));
+
+    private static IEnumerable<KeyValuePair<string, JsonNode?>> Leaves(string path, JsonNode? node) => node is JsonObject group
+        ? group.SelectMany(member => Leaves($"{path}{(path.Length > 0 ? "." : "")}{member.Key}", member.Value))
+        : [new(path, node)];
 }

@@ -46,12 +46,13 @@ public sealed partial class TrainingStep : IDisposable
         var workers = options.Workers ?? WorkerThreads.DefaultOn(device);
         Optimizer = Prepare(workers);
         var ofProjector = (objective.Projector?.parameters() ?? []).Select(p => p.Handle).ToHashSet();
-        var (ofParts, ofCoupling) = (new List<Tensor>(), new List<Tensor>());
-        foreach (var parameter in Optimizer.Parameters)
+        var (ofParts, ofCoupling, names) = (new List<Tensor>(), new List<Tensor>(), new List<string>());
+        foreach (var (parameter, name) in Optimizer.Parameters.Zip(Optimizer.Names))
         {
             var isProjected = ofProjector.Contains(parameter.Handle);
             order.Add((isProjected, (isProjected ? ofCoupling : ofParts).Count));
             (isProjected ? ofCoupling : ofParts).Add(parameter);
+            if (!isProjected) names.Add(name);
         }
         (encoded, projected) = ([.. ofParts], [.. ofCoupling]);
         try
@@ -60,7 +61,7 @@ public sealed partial class TrainingStep : IDisposable
             Loader = new BatchLoader(data.Images, objective.Plan, withPixels: resident is null, pinned: device.type == DeviceType.CUDA, share);
             if (!this.ranks.IsAlone)
             {
-                stages = new BackwardStages(objective.Cuts, [.. encoded.Select(NameOf)]);
+                stages = new BackwardStages(objective.Cuts, names);
                 var stageOf = order.Select(o => o.IsProjected ? 0 : stages.Of(o.Index)).ToArray(); // coupling comes first
                 reduction = new GradientReduction(this.ranks, Optimizer.Parameters, stageOf, device, options.Wire);
             }
@@ -227,8 +228,6 @@ public sealed partial class TrainingStep : IDisposable
         var (isProjected, index) = order[parameter];
         return !isProjected ? sums.OfType<Tensor[]>().First()[index] : ranks.IsFirst ? projections![index] : null;
     }
-
-    private string NameOf(Tensor parameter) => Optimizer.Names[Optimizer.Parameters.ToList().FindIndex(p => p.Handle == parameter.Handle)];
 
     /// <returns>The sums with the gradients of outputs, in fp32 whatever the model computes in.</returns>
     /// <param name="so">The sums; null: none yet.</param>
