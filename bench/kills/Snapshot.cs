@@ -52,10 +52,10 @@ internal static class Snapshot
         }
     }
 
-    /// <summary>What is on its way to its name, and logs that are appended to.</summary>
+    /// <summary>What is on its way to its name, what is held while others wait, and logs that are appended to.</summary>
     private static bool MayBeHalf(string name) =>
         name.EndsWith(".partial", StringComparison.Ordinal) || name.EndsWith(".part", StringComparison.Ordinal) || name.Contains(".unpacking/", StringComparison.Ordinal)
-        || IsEvents(name) || Path.GetFileName(name) is "metrics.jsonl" or "run.lock";
+        || name.EndsWith(".lock", StringComparison.Ordinal) || IsEvents(name) || Path.GetFileName(name) is "metrics.jsonl";
 
     private static bool IsWhole(string path)
     {

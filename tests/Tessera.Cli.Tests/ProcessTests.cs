@@ -225,7 +225,7 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     /// <summary>Begins a run and does something to it when its first epoch is over.</summary>
     private Outcome Stop(string name, Action<TesseraProcess> how)
     {
-        using var process = new TesseraProcess(Pretrain(name));
+        using var process = TesseraProcess.StandingBack(Pretrain(name));
         process.WaitFor($"epoch 1/{Epochs}: PSNR ");
         how(process);
         return process.Finish();

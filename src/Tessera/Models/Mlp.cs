@@ -17,6 +17,9 @@ public sealed class Mlp : Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>The layers, in their order.</summary>
+    internal Linear[] Linears => [fc1, fc2];
+
     /// <param name="tokens">(…, width)</param>
     /// <returns>(…, output)</returns>
     public override Tensor forward(Tensor tokens)

@@ -26,6 +26,12 @@ public sealed class SelfAttention : Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>Heads.</summary>
+    internal int Heads => heads;
+
+    /// <summary>The layers, in their order.</summary>
+    internal Linear[] Linears => [qkv, proj];
+
     /// <param name="tokens">(B, N, D)</param>
     /// <returns>(B, N, D)</returns>
     public override Tensor forward(Tensor tokens)

@@ -1,3 +1,4 @@
+using Tessera.Models.Fused;
 using Tessera.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -16,10 +17,12 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
     private readonly SelfAttention attn;
     private readonly Mlp mlp;
     private readonly LayerScale? ls1, ls2;
+    private readonly double epsilon;
 
     /// <summary>Builds a block of that width, number of heads and MLP ratio.</summary>
     public TransformerBlock(int width, int heads, int mlpRatio, double normEpsilon = NormEpsilon, bool layerScale = false) : base(nameof(TransformerBlock))
     {
+        epsilon = normEpsilon;
         norm1 = LayerNorm(width, normEpsilon);
         attn = new SelfAttention(width, heads);
         norm2 = LayerNorm(width, normEpsilon);
@@ -48,10 +51,14 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
     /// <returns>(B, N, D)</returns>
     internal Tensor Scaled(Tensor tokens, Tensor? attention, Tensor? perceptron)
     {
+        if (FusedBlock.IsWanted && ls1 is null && attention is null && perceptron is null && FusedBlock.Suits(tokens, Parts)) return FusedBlock.Apply(tokens, Parts);
         using var scope = NewDisposeScope();
         var attended = Times(ls1, attention, attn.call(norm1.call(tokens))).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
         return Times(ls2, perceptron, mlp.call(norm2.call(attended))).PlusInPlace(attended).MoveToOuterDisposeScope();
     }
+
+    private BlockParts Parts => new(
+        [norm1.weight!, norm1.bias!, norm2.weight!, norm2.bias!, .. attn.Linears.Concat(mlp.Linears).SelectMany(l => new Tensor[] { l.weight!, l.bias! })], attn.Heads, (float)epsilon);
 
     private static Tensor Times(LayerScale? scale, Tensor? path, Tensor branch)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Runtime;
@@ -40,13 +42,32 @@ internal static class TensorLists
     public static void Copy(Tensor[] to, Tensor[] values) => Invoke("copy", [to, values]);
 
     /// <summary>Adds terms to sums, each to each.</summary>
-    public static void Add(Tensor[] sums, Tensor[] terms) => Invoke("add", [sums, terms]);
+    public static void Add(Tensor[] sums, Tensor[] terms)
+    {
+        // libtorch converts each bf16 tensor to fp32 before it adds it, which costs more than adding does.
+        var rest = Enumerable.Range(0, sums.Length).Where(i => !AddHere(sums[i], terms[i])).ToArray();
+        if (rest.Length > 0) Invoke("add", [Array.ConvertAll(rest, i => sums[i]), Array.ConvertAll(rest, i => terms[i])]);
+    }
 
     /// <summary>Moves averages a share of the way towards values: average + share · (value − average).</summary>
     public static void MoveTowards(Tensor[] averages, Tensor[] values, double share) => Invoke("move_towards", [averages, values], share);
 
     /// <summary>Scales gradients so that the norm of all is at most <paramref name="limit"/>, without waiting for the device.</summary>
     public static void Clip(Tensor[] gradients, double limit) => Invoke("clip", [gradients], limit);
+
+    /// <summary>Adds bf16 numbers to fp32 sums on one core.</summary>
+    /// <returns>False: they are of other formats, or lie otherwise, or an operation has several cores; nothing was added.</returns>
+    private static unsafe bool AddHere(Tensor sums, Tensor terms)
+    {
+        if (terms.dtype != ScalarType.BFloat16 || sums.dtype != ScalarType.Float32 || sums.device.type != DeviceType.CPU || get_num_threads() > 1
+            || !terms.is_contiguous() || !sums.is_contiguous() || !terms.shape.AsSpan().SequenceEqual(sums.shape)) return false;
+        var from = (Bf16*)TensorMemory.AddressOf(terms);
+        var to = (float*)TensorMemory.AddressOf(sums);
+        var (count, i) = (terms.numel(), 0L);
+        for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count) (Vector512.Load(to + i) + Bf16.Load(from + i)).Store(to + i);
+        for (; i < count; i++) to[i] += from[i].ToSingle();
+        return true;
+    }
 
     // The numbers are kept until the call has ended: see HeldNumbers.
     private static void Invoke(string name, Tensor[][] lists, params double[] numbers)

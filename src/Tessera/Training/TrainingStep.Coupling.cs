@@ -27,7 +27,7 @@ public sealed partial class TrainingStep
     }
 
     /// <summary>How many pictures of the effective batch keep what their forward pass computed.</summary>
-    private long KeptPictures(Batch batch) => device.type == DeviceType.CPU ? BatchParts.KeptPictures(objective.Cost.BytesKept) : batch.Count;
+    private long KeptPictures(Batch batch) => device.type == DeviceType.CPU ? BatchParts.KeptPictures(BytesKept) : batch.Count;
 
     /// <returns>The part's share of the batch's loss.</returns>
     private Tensor Embed(CoupledPart part, int worker)

@@ -1,4 +1,6 @@
+using System.Runtime.Intrinsics;
 using Tessera.Data;
+using Tessera.Models.Fused;
 using Tessera.Ranks;
 using Tessera.Runtime;
 using TorchSharp;
@@ -96,7 +98,7 @@ public sealed partial class TrainingStep : IDisposable
     public Tensor Accumulate(Batch batch)
     {
         IReadOnlyList<Range> ranges = device.type == DeviceType.CPU
-            ? BatchParts.Of(batch.Count, threads.Count, objective.Cost.BytesKept, objective.Cost.Tokens)
+            ? BatchParts.Of(batch.Count, threads.Count, BytesKept, objective.Cost.Tokens)
             : [Range.All];
         var losses = new Tensor[ranges.Count];
         var isLast = ++accumulated == options.Accumulate;
@@ -152,6 +154,9 @@ public sealed partial class TrainingStep : IDisposable
     /// <summary>The views of a batch. The tensors belong to the dispose scope at hand.</summary>
     internal PreparedBatch Prepare(Batch batch) => preparation.Prepare(batch);
 
+    /// <summary>What a picture's forward pass leaves for the backward one; the cost is told in fp32.</summary>
+    private long BytesKept => Math.Max(1, objective.Cost.BytesKept / (options.Precision == Precision.Bf16 ? 2 : 1));
+
     private AdamW Prepare(int shares)
     {
         var constants = new AdamWOptions { WeightDecay = options.WeightDecay };
@@ -202,7 +207,7 @@ public sealed partial class TrainingStep : IDisposable
     private (Tensor[] Outputs, Tensor[] From) AddStage(Tensor[] so, int[] members, Tensor[] outputs, Tensor[]? from, Tensor[] cut)
     {
         using var quiet = no_grad();
-        var gradients = autograd.grad(outputs, [.. members.Select(i => encoded[i]), .. cut], from).ToArray();
+        var gradients = FusedBlock.Backward(() => autograd.grad(outputs, [.. members.Select(i => encoded[i]), .. cut], from).ToArray());
         var own = gradients[..members.Length];
         if (so[members[0]] is null)
         {
@@ -237,7 +242,7 @@ public sealed partial class TrainingStep : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var gradients = autograd.grad(outputs, encoded, from).ToArray();
+        var gradients = FusedBlock.Backward(() => autograd.grad(outputs, encoded, from).ToArray());
         if (so is null) return Owned(gradients);
         TensorLists.Add(so, gradients);
         return so;
@@ -264,6 +269,7 @@ public sealed partial class TrainingStep : IDisposable
 
     private void ForEach(int count, Action<int, int> work) => threads.Run(worker =>
     {
+        using var fused = Vector512.IsHardwareAccelerated ? FusedBlock.WantedHere() : null; // elsewhere they would be put together from shorter vectors
         for (var i = worker; i < count; i += threads.Count) work(i, worker);
     });
 

@@ -50,7 +50,7 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
         {
             var largest = gradient.abs().max().item<float>();
             largest.ShouldBeGreaterThan(0, name); // all that is trained is taught
-            (means[name] / 0.1).ShouldBeNear(gradient, 1e-7 + 1e-3 * largest, name); // (1 - β1) of the gradient
+            (means[name] / 0.1).ShouldBeNear(gradient, 3e-7 + 1e-3 * largest, name); // (1 - β1) of the gradient
         }
     }
 

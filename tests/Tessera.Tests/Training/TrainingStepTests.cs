@@ -35,7 +35,7 @@ public sealed class TrainingStepTests(PackedShapes shapes) : IClassFixture<Packe
             loss.item<float>().ShouldBe(expected.item<float>(), 1e-5f);
         }
         foreach (var (one, other) in plain.Model.parameters().Zip(parallel.Model.parameters()))
-            other.ShouldBeNear(one, 0.1 * Rate); // where a gradient is almost 0, AdamW makes its rounding larger
+            other.ShouldBeNear(one, 0.2 * Rate); // where a gradient is almost 0, as that of the bias of keys is, AdamW makes its rounding larger
     }
 
     [Fact]
