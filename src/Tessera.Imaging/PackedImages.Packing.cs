@@ -63,7 +63,11 @@ public sealed partial class PackedImages
         ImageSource source, ImageShape shape, string cacheFolder, IProgress<PackProgress>? progress, CancellationToken cancellation)
     {
         var file = CacheFile(source, shape, cacheFolder);
-        if (TryReuse(source, shape, file) is { } packed) return packed;
+        if (TryReuse(source, shape, file) is { } packed)
+        {
+            ProcessLock.Clear(LockFile(file)); // of a process that was killed between the file's name and the lock's end
+            return packed;
+        }
         using var ours = LockOf(file, () => progress?.Report(new PackProgress(0, source.Entries.Count, 0) { Stage = PackStage.Waiting }), cancellation);
         return TryReuse(source, shape, file) ?? Pack(source, shape, file, progress, cancellation); // what another process made while this one waited
     }
@@ -73,13 +77,15 @@ public sealed partial class PackedImages
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-            return ProcessLock.Take(file + ".lock", waiting, cancellation);
+            return ProcessLock.Take(LockFile(file), waiting, cancellation);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new PackingException($"{file} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable.", error);
         }
     }
+
+    private static string LockFile(string file) => file + ".lock";
 
     internal static bool HasPackedExtension(string file) => file.EndsWith(Extension, StringComparison.OrdinalIgnoreCase);
 

@@ -31,4 +31,19 @@ internal static class ProcessLock
             cancellation.ThrowIfCancellationRequested();
         }
     }
+
+    /// <summary>Removes what a holder that was killed has left; does nothing where there is none, one holds it, or it may not be removed.</summary>
+    /// <param name="file">Its place.</param>
+    public static void Clear(string file)
+    {
+        if (!File.Exists(file)) return;
+        try
+        {
+            new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // It is held, or stays where nobody may write: it is in nobody's way.
+        }
+    }
 }

@@ -137,6 +137,25 @@ public class PackedImagesTests
     }
 
     [Fact]
+    public void Clears_What_A_Killed_Process_Left_Beside_Its_File_And_Leaves_What_Another_Holds()
+    {
+        using var cache = new TemporaryFolder();
+        Packed.OpenOrPack("shapes:12", PictureFolders.Small, cache.Path).Dispose();
+        var place = Directory.GetFiles(cache.Path).ShouldHaveSingleItem() + ".lock";
+        using (ProcessLock.Take(place, waiting: () => { }, TestContext.Current.CancellationToken))
+        {
+            Packed.OpenOrPack("shapes:12", PictureFolders.Small, cache.Path).Dispose(); // waits for nobody: the pictures are there
+            File.Exists(place).ShouldBeTrue();
+        }
+        File.WriteAllText(place, "");
+
+        using var again = Packed.OpenOrPack("shapes:12", PictureFolders.Small, cache.Path);
+
+        again.WasReused.ShouldBeTrue();
+        File.Exists(place).ShouldBeFalse();
+    }
+
+    [Fact]
     public void Is_Packed_Again_Where_The_Cached_File_Is_Damaged()
     {
         using var cache = new TemporaryFolder();
