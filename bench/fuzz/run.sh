@@ -25,7 +25,8 @@ export AFL_SKIP_BIN_CHECK=1 AFL_NO_UI=1 AFL_NO_AFFINITY=1 AFL_SKIP_CPUFREQ=1 AFL
 status=0
 for reader in ${readers//,/ }; do
   work=$root/artifacts/fuzz/$reader
-  rm -rf "$work" && mkdir -p "$work/found"
+  rm -rf "$work" && mkdir -p "$work/found" "$work/read"
+  export TMPDIR=$work/read # AFL ends the program without a word, which then leaves what it read
   "${fuzz[@]}" seeds "$reader" "$work/seeds"
   kinds=$(ls "$work/seeds" | wc -l)
   for ((kind = 0; kind < kinds; kind++)); do
