@@ -3,6 +3,8 @@ using Tessera.Mutations;
 
 // Mutated files for every reader: dotnet run -c Release --project bench/mutations -- [--count N] [--seed N] [--reader NAME] [--case N]
 // --case reads one case of a reader alone, to look into a fault, and leaves its file. The exit code is 1 where a reader broke a promise.
+// "fuzz" as the first word: see bench/fuzz.
+if (args is ["fuzz", .. var fuzzing]) return Fuzzing.Run(fuzzing);
 var options = args.Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length == 2 ? pair[1] : "");
 if (options.Keys.Except(["--count", "--seed", "--reader", "--case"]).FirstOrDefault() is { } unknown)
 {

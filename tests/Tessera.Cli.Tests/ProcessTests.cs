@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Json;
 using Tessera.Cli.Tests.Fixtures;
 
 namespace Tessera.Cli.Tests;
@@ -115,22 +117,44 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
-    public void Refuses_A_LibTorch_That_Lacks_A_Function()
+    public void A_Function_That_LibTorch_Lacks_Fails_When_It_Is_Called_And_Not_Before()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The symbols are Linux's.");
-        var program = CopyOfTheProgram();
-        var binding = Directory.EnumerateFiles(program, "libLibTorchSharp.so", SearchOption.AllDirectories).Single(f => f.Contains("linux-x64", StringComparison.Ordinal));
-        var bytes = File.ReadAllBytes(binding);
-        bytes.AsSpan(bytes.AsSpan().IndexOf("_ZN2at4_ops22upsample_nearest3d_vec4call"u8)).Slice(35, 1).Fill((byte)'9'); // as an older one would: it is never called here
-        File.WriteAllBytes(binding, bytes);
+        var program = ProgramThatNeeds("_ZN2at4_ops22upsample_nearest3d_vec4cal9ERKNS_6TensorEN3c1016OptionalArrayRefINS5_6SymIntEEESt8optionalINS5_8ArrayRefIdEEE"); // not called here
 
-        using var process = new TesseraProcess(program, Pretrain("older"), ("TESSERA_LIBTORCH", LibTorchFolder));
-        var outcome = process.Finish();
+        using (var process = new TesseraProcess(program, ["env", "--json"], ("TESSERA_LIBTORCH", LibTorchFolder)))
+        {
+            var machine = JsonDocument.Parse(process.Finish().ShouldBeDone().OutputLines[^1]).RootElement.GetProperty("machine");
+            machine.GetProperty("libTorchVersion").GetString().ShouldBe("2.10.0");
+            machine.GetProperty("libTorchExpected").GetString().ShouldBe("2.10");
+            machine.GetProperty("libTorchLacks").EnumerateArray().Select(f => f.GetString()).ShouldBe(
+                ["at::_ops::upsample_nearest3d_vec::cal9(at::Tensor const&, c10::OptionalArrayRef<c10::SymInt>, std::optional<c10::ArrayRef<double> >)"]);
+        }
+        using (var process = new TesseraProcess(program, Pretrain("uncalled"), ("TESSERA_LIBTORCH", LibTorchFolder)))
+        {
+            process.Finish().ShouldBeDone();
+        }
 
-        outcome.LastError.ShouldStartWith($"tessera: {binding} does not load (");
-        outcome.LastError.ShouldContain("undefined symbol: _ZN2at4_ops22upsample_nearest3d_vec9call");
-        outcome.LastError.ShouldEndWith($"TESSERA_LIBTORCH ({LibTorchFolder}) must hold libtorch 2.10, for which TorchSharp 0.107.0 is built.");
-        outcome.Code.ShouldBe(1);
+        ProgramThatNeeds("_ZN2at4_ops3bmm4cal9ERKNS_6TensorES4_"); // the product of attention
+        using (var process = new TesseraProcess(program, Pretrain("called"), ("TESSERA_LIBTORCH", LibTorchFolder)))
+        {
+            var outcome = process.Finish();
+            outcome.LastError.ShouldContain($"libtorch 2.10.0 ({LibTorchFolder}) lacks at::_ops::bmm::cal9(at::Tensor const&, at::Tensor const&), which TorchSharp 0.107.0 calls and libtorch 2.10 has: set TESSERA_LIBTORCH to a libtorch that has it.");
+            outcome.Code.ShouldBe(1);
+        }
+    }
+
+    [Fact]
+    public void Refuses_A_LibTorch_That_Lacks_Data()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The symbols are Linux's.");
+        var program = ProgramThatNeeds("_ZTIN5torch2nn11RNNCellIm9lE");
+
+        using var process = new TesseraProcess(program, Pretrain("data"), ("TESSERA_LIBTORCH", LibTorchFolder));
+
+        process.Finish().ShouldFail(
+            1, $"{Binding(program)} does not load (libtorch 2.10.0 lacks typeinfo for torch::nn::RNNCellIm9l): "
+            + $"TESSERA_LIBTORCH ({LibTorchFolder}) must hold libtorch 2.10, for which TorchSharp 0.107.0 is built, or a later one of the same major version.");
     }
 
     [Fact]
@@ -214,6 +238,23 @@ public sealed class ProcessTests(TrainedRun run) : IDisposable
             File.Copy(LibTorchFiles.Contains(Path.GetFileName(file)) ? Path.Join(LibTorchFolder, "libc10.so") : file, copy);
         }
         return program;
+    }
+
+    private static string Binding(string program) =>
+        Directory.EnumerateFiles(program, "libLibTorchSharp.so", SearchOption.AllDirectories).Single(f => f.Contains("linux-x64", StringComparison.Ordinal));
+
+    /// <summary>A copy of the program whose TorchSharp needs a symbol that no libtorch has: one character of one that they have is a 9.</summary>
+    private string ProgramThatNeeds(string symbol)
+    {
+        if (!Directory.Exists(folder["program"])) CopyOfTheProgram();
+        var bytes = File.ReadAllBytes(Binding(AppContext.BaseDirectory));
+        var nine = symbol.LastIndexOf('9');
+        var (before, after) = (Encoding.ASCII.GetBytes('\0' + symbol[..nine]), Encoding.ASCII.GetBytes(symbol[(nine + 1)..] + '\0'));
+        var at = Enumerable.Range(0, bytes.Length - symbol.Length - 1)
+            .First(i => bytes.AsSpan(i).StartsWith(before) && bytes.AsSpan(i + before.Length + 1).StartsWith(after));
+        bytes[at + before.Length] = (byte)'9';
+        File.WriteAllBytes(Binding(folder["program"]), bytes);
+        return folder["program"];
     }
 
     private IEnumerable<string> Packing(string data, string name) =>

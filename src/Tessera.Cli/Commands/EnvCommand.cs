@@ -19,7 +19,8 @@ internal static class EnvCommand
             terminal.Say($"tessera    {found.Tessera}, {found.Runtime}, {found.System}");
             terminal.Say($"processor  {found.Processor}: {found.Cores} cores usable{string.Concat(found.Instructions.Select(i => $", {i}"))}");
             terminal.Say(FormattableString.Invariant($"memory     {found.MemoryBytes / 1e9:f1} GB usable"));
-            terminal.Say(found.LibTorch is { } folder ? $"libtorch   {folder}" : $"libtorch   does not load: {found.LibTorchFault}");
+            terminal.Say(found.LibTorch is { } folder ? $"libtorch   {folder}, {Version(found)}" : $"libtorch   does not load: {found.LibTorchFault}");
+            foreach (var function in found.LibTorchLacks) terminal.Say($"lacks      {function}");
             foreach (var device in found.Devices) terminal.Say($"device     {device.Name}; --precision auto is {CommonOptions.Word(device.Precision)}");
             terminal.Say(FormattableString.Invariant($"cache      {found.CacheFolder}: {found.CacheFiles} files, {found.CacheBytes / 1e6:f0} MB"));
             terminal.Say($"models     {(models.Names.Count == 0 ? "none" : string.Join(", ", models.Names))} in {models.Folder}");
@@ -28,6 +29,11 @@ internal static class EnvCommand
         });
         return command;
     }
+
+    private static string Version(EnvironmentReport found) =>
+        found.LibTorchVersion is not { } version ? $"of an unknown version; TorchSharp is built for {found.LibTorchExpected}"
+        : version.StartsWith($"{found.LibTorchExpected}.", StringComparison.Ordinal) ? version
+        : $"{version}; TorchSharp is built for {found.LibTorchExpected}";
 
     private sealed record Found(EnvironmentReport Machine, string ModelFolder, IReadOnlyList<string> Models);
 }

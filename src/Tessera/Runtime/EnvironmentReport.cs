@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
+using Torch = Tessera.Runtime.LibTorch;
 
 namespace Tessera.Runtime;
 
@@ -16,7 +17,10 @@ namespace Tessera.Runtime;
 /// <param name="Instructions">Instructions that matter to matrix products.</param>
 /// <param name="MemoryBytes">Memory that the process may use, a container's limit taken into account.</param>
 /// <param name="LibTorch">The folder that libtorch was loaded from; null: it does not load.</param>
-/// <param name="LibTorchFault">Why it does not.</param>
+/// <param name="LibTorchVersion">Its version, also where it does not fit; null: it does not tell.</param>
+/// <param name="LibTorchExpected">The version that TorchSharp was built for.</param>
+/// <param name="LibTorchLacks">The functions of that version that it lacks, as C++ writes them: what calls one fails, and nothing else.</param>
+/// <param name="LibTorchFault">Why it does not load.</param>
 /// <param name="LibTorchNamed">What the variable says that names its folder; null: nothing.</param>
 /// <param name="Devices">Devices and the number format that auto finds on each.</param>
 /// <param name="CacheFolder">Where packed pictures and vectors are kept.</param>
@@ -24,7 +28,8 @@ namespace Tessera.Runtime;
 /// <param name="CacheBytes">What they take.</param>
 public sealed record EnvironmentReport(
     string Tessera, string Runtime, string System, string Processor, int Cores, IReadOnlyList<string> Instructions, long MemoryBytes,
-    string? LibTorch, string? LibTorchFault, string? LibTorchNamed, IReadOnlyList<DeviceReport> Devices, string CacheFolder, int CacheFiles, long CacheBytes)
+    string? LibTorch, string? LibTorchVersion, string LibTorchExpected, IReadOnlyList<string> LibTorchLacks, string? LibTorchFault, string? LibTorchNamed,
+    IReadOnlyList<DeviceReport> Devices, string CacheFolder, int CacheFiles, long CacheBytes)
 {
     /// <summary>The processor's name.</summary>
     public static string ProcessorName
@@ -52,7 +57,7 @@ public sealed record EnvironmentReport(
         return new EnvironmentReport(
             Version, RuntimeInformation.FrameworkDescription, $"{RuntimeInformation.OSDescription} {RuntimeInformation.OSArchitecture}", ProcessorName,
             Environment.ProcessorCount, [.. InstructionSets()], GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-            fault is null ? global::Tessera.Runtime.LibTorch.Folder : null, fault, Environment.GetEnvironmentVariable(global::Tessera.Runtime.LibTorch.FolderVariable),
+            fault is null ? Torch.Folder : null, Torch.Version?.ToString(), Torch.ExpectedVersion, Torch.Lacking, fault, Environment.GetEnvironmentVariable(Torch.FolderVariable),
             fault is null ? FindDevices() : [], Path.GetFullPath(cacheFolder), files.Length, files.Sum(f => f.Length));
     }
 
@@ -60,7 +65,7 @@ public sealed record EnvironmentReport(
     {
         try
         {
-            global::Tessera.Runtime.LibTorch.Load();
+            Torch.Load();
             return null;
         }
         catch (LibTorchException e)

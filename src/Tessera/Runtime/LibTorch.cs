@@ -1,7 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 
 namespace Tessera.Runtime;
 
@@ -13,9 +12,10 @@ namespace Tessera.Runtime;
 /// <c>TESSERA_LIBTORCH</c>, for example a Python installation's <c>torch/lib</c>, for the CPU or for CUDA. Then the build's own must stay
 /// out, since two in one process end it. TorchSharp asks for torch_cpu once more, by name, in a static constructor that no resolver of
 /// ours is asked in, and the runtime tries the program's native folders before it takes what is loaded. So the build's libtorch
-/// lies in none of them, but in a folder that only this class knows.
+/// lies in none of them, but in a folder that only this class knows. A libtorch of a later version may lack some of what TorchSharp's
+/// half calls: <see cref="MissingFunctions"/> stand in, and only their calls fail.
 /// </remarks>
-public static class LibTorch
+public static partial class LibTorch
 {
     /// <summary>The environment variable that names a folder of libtorch's libraries.</summary>
     public const string FolderVariable = "TESSERA_LIBTORCH";
@@ -23,13 +23,20 @@ public static class LibTorch
     /// <summary>The libtorch version that TorchSharp was built for.</summary>
     public const string ExpectedVersion = "2.10";
 
-    private const string NewerCxxVersion = "GLIBCXX_3.4.32";
+    private const string Demand = $"must hold libtorch {ExpectedVersion}, for which {Binding} is built, or a later one of the same major version";
+    private const string Binding = "TorchSharp 0.107.0";
     private static readonly Lock Gate = new();
     private static bool loaded;
     private static nint cpuLibrary;
 
     /// <summary>The folder that it was loaded from; null: it was not.</summary>
     internal static string? Folder { get; private set; }
+
+    /// <summary>The version of the libtorch that was found there, whether or not it fits; null: it does not tell.</summary>
+    internal static Version? Version { get; private set; }
+
+    /// <summary>The functions that TorchSharp's native half calls and this libtorch lacks, as C++ writes them. Their calls throw.</summary>
+    internal static IReadOnlyList<string> Lacking { get; private set; } = [];
 
     /// <summary>Loads libtorch once; later calls do nothing.</summary>
     /// <exception cref="LibTorchException">A library is missing, or does not fit; the message says what to do.</exception>
@@ -38,7 +45,7 @@ public static class LibTorch
         lock (Gate)
         {
             if (loaded) return;
-            LoadFrom(Environment.GetEnvironmentVariable(FolderVariable));
+            LoadFrom(Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named ? named : null);
             loaded = true;
         }
     }
@@ -67,32 +74,59 @@ public static class LibTorch
 
     private static void LoadFrom(string? folder)
     {
-        if (!string.IsNullOrEmpty(folder) && !Directory.Exists(folder))
+        if (folder is not null && !Directory.Exists(folder))
             throw new LibTorchException($"{FolderVariable} names {folder}, which is not a folder: set it to a folder that holds {FileName("torch_cpu")}, or unset it.");
 
-        IReadOnlyList<string> folders = string.IsNullOrEmpty(folder) ? [.. NativeFolders(), OwnFolder] : [folder];
+        IReadOnlyList<string> folders = folder is null ? [.. NativeFolders(), OwnFolder] : [folder];
+        var libraries = new List<nint>();
         foreach (var library in new[] { "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch" })
         {
             var path = Find(folders, FileName(library));
             if (path is not null)
             {
-                var handle = LoadLibrary(path, folder);
+                libraries.Add(LoadLibrary(path, folder));
                 RequireName(path, folder);
-                if (library == "torch_cpu") (cpuLibrary, Folder) = (handle, Path.GetDirectoryName(path));
+                if (library == "torch_cpu") (cpuLibrary, Folder) = (libraries[^1], Path.GetDirectoryName(path));
             }
             else if (!library.Contains("cuda", StringComparison.Ordinal)) throw Missing(FileName(library), folder);
         }
-        if (!string.IsNullOrEmpty(folder)) RequireNoOther(folder);
+        Version = FindVersion(folder);
+        if (folder is not null)
+        {
+            RequireNoOther(folder);
+            RequireNoOlder(folder);
+        }
 
         var binding = Find(NativeFolders(), FileName("LibTorchSharp"))
             ?? throw new LibTorchException($"{FileName("LibTorchSharp")} is not beside the program: build or install it again.");
-        if (!OperatingSystem.IsLinux()) LoadLibrary(binding, folder);
-        else if (FaultOfLoading(binding) is { } fault)
-        {
-            if (!fault.Contains(NewerCxxVersion, StringComparison.Ordinal)) throw DoesNotLoad(binding, folder, Reason(fault), null);
-            LoadWithoutNewerCxxVersion(binding, folder);
-        }
+        if (OperatingSystem.IsLinux()) LoadBinding(binding, folder, libraries);
+        else bindingLibrary = LoadLibrary(binding, folder);
+        if (Version is { } version && version.ToString(2) != ExpectedVersion && FaultOfLayout() is { } fault)
+            throw DoesNotLoad(binding, folder, $"{Here}: {fault}", null);
     }
+
+    // It tells by itself since its functions for other languages have a version. Python's torch writes it beside the lib folder too.
+    private static unsafe Version? FindVersion(string? folder)
+    {
+        if (NativeLibrary.TryGetExport(cpuLibrary, "aoti_torch_abi_version", out var tell))
+        {
+            var told = ((delegate* unmanaged<ulong>)tell)(); // a byte each, from the highest: major, minor, patch
+            return new Version((int)(told >> 56), (int)(told >> 48 & 255), (int)(told >> 40 & 255));
+        }
+        var digits = folder is null ? [] : VersionIn(folder).TakeWhile(c => char.IsAsciiDigit(c) || c == '.').ToArray();
+        return Version.TryParse(digits, out var written) ? written : null;
+    }
+
+    // TorchSharp's half was compiled with the layout of libtorch's objects in memory, and no symbol tells whether another version has the same.
+    // Later ones of the same major version are tried (FaultOfLayout), since a machine with a GPU has the one that its users chose.
+    private static void RequireNoOlder(string folder)
+    {
+        if (Version is { } version && !MayFit(version))
+            throw new LibTorchException($"{FolderVariable} ({folder}) holds libtorch {version}, which does not fit: it {Demand}.");
+    }
+
+    /// <summary>Whether a version is worth trying.</summary>
+    internal static bool MayFit(Version version) => Version.Parse(ExpectedVersion) is var expected && version.Major == expected.Major && version >= expected;
 
     // A program that references libtorch's packages itself has it where TorchSharp finds it.
     private static void RequireNoOther(string folder)
@@ -102,28 +136,6 @@ public static class LibTorch
             throw new LibTorchException($"{FolderVariable} names {folder}, but {other} would be loaded as well: take that libtorch out of the program, or unset {FolderVariable}.");
 
         static string Real(string file) => Path.GetFullPath(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file);
-    }
-
-    private static void LoadWithoutNewerCxxVersion(string binding, string? folder)
-    {
-        var image = File.ReadAllBytes(binding);
-        try
-        {
-            ElfSymbolVersions.MakeOptional(image, NewerCxxVersion);
-        }
-        catch (ElfFormatException e)
-        {
-            throw new LibTorchException($"{binding} does not load and cannot be mended ({e.Message}): build or install Tessera again.", e);
-        }
-
-        // A file that exists in memory alone: nothing on the disk changes, and nothing is left behind. The handle stays
-        // open for good, since a debugger or profiler reads the library by that name.
-        var descriptor = memfd_create("libLibTorchSharp.so", 0);
-        if (descriptor < 0)
-            throw new LibTorchException($"The system refused a file in memory (error {Marshal.GetLastPInvokeError()}), which loading TorchSharp needs on a C++ runtime older than GCC 13's: use a newer system, or allow memfd_create.");
-        var file = new SafeFileHandle(descriptor, ownsHandle: false);
-        RandomAccess.Write(file, image, 0);
-        if (FaultOfLoading($"/proc/self/fd/{descriptor}") is { } fault) throw DoesNotLoad(binding, folder, Reason(fault), null);
     }
 
     private static nint LoadLibrary(string path, string? folder)
@@ -138,15 +150,6 @@ public static class LibTorch
         }
     }
 
-    // .NET has functions looked up when they are first called, and one that another version of libtorch lacks would then end the process.
-    // Asking for all of them now turns that into a sentence. It must be the first to load the library: later nothing is looked up again.
-    private static string? FaultOfLoading(string path)
-    {
-        const int Now = 2; // RTLD_NOW
-        _ = dlerror(); // .NET loads a library to find this function at its first call, which would overwrite what it has to tell
-        return dlopen(path, Now) != 0 ? null : Marshal.PtrToStringUTF8(dlerror()) ?? "a function is missing";
-    }
-
     // A library that goes by another name than its file's (a system's package may number it) is not the one that TorchSharp's half asks for.
     private static void RequireName(string path, string? folder)
     {
@@ -159,7 +162,7 @@ public static class LibTorch
     {
         var advice = folder is null
             ? "build or install Tessera again"
-            : $"{FolderVariable} ({folder}{VersionIn(folder)}) must hold libtorch {ExpectedVersion}, for which TorchSharp 0.107.0 is built";
+            : $"{FolderVariable} ({folder}{(VersionIn(folder) is { Length: > 0 } version ? $", torch {version}" : "")}) {Demand}";
         return new LibTorchException($"{name} does not load ({reason}): {advice}.", inner);
     }
 
@@ -167,13 +170,12 @@ public static class LibTorch
         ? $"{file} is not beside the program: this build has no libtorch of its own (-p:TesseraLibTorch=none), so set {FolderVariable} to a folder that has it, such as a Python installation's torch/lib."
         : $"{FolderVariable} names {folder}, which lacks {file}: set it to libtorch's lib folder, such as a Python installation's torch/lib.");
 
-    // Python's torch writes its version beside the lib folder.
     private static string VersionIn(string folder)
     {
         var file = Path.Combine(folder, "..", "version.py");
         if (!File.Exists(file)) return "";
         var line = File.ReadLines(file).FirstOrDefault(l => l.StartsWith("__version__", StringComparison.Ordinal));
-        return line is null ? "" : $", torch {line.Split('\'', '"').ElementAtOrDefault(1)}";
+        return line?.Split('\'', '"').ElementAtOrDefault(1) ?? "";
     }
 
     private static string Reason(string message)
@@ -215,9 +217,6 @@ public static class LibTorch
 
     [DllImport("libc")]
     private static extern nint dlerror();
-
-    [DllImport("libc", SetLastError = true)]
-    private static extern int memfd_create([MarshalAs(UnmanagedType.LPUTF8Str)] string name, uint flags);
 }
 
 /// <summary>libtorch could not be loaded. The message is one sentence that says what is missing and what to do.</summary>
