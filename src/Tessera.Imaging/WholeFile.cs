@@ -28,29 +28,79 @@ internal static class WholeFile
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public static void Write(string file, Action<FileStream> write, long size = 0, bool lasts = true)
     {
-        var partial = file + Ending;
+        WriteBeside(file, write, size, lasts);
+        Put(file);
+        if (lasts) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+    }
+
+    /// <summary>Writes two files of which one tells what is in the other: both are whole before either has its name, and at no instant does one stand beside another's.</summary>
+    /// <param name="file">The place of the first; the folder exists.</param>
+    /// <param name="write">Writes its bytes.</param>
+    /// <param name="beside">The place of what belongs to it, in the same folder; for an instant there is none.</param>
+    /// <param name="writeBeside">Writes its bytes.</param>
+    /// <exception cref="IOException">They cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">They may not be written.</exception>
+    public static void WriteWith(string file, Action<FileStream> write, string beside, Action<FileStream> writeBeside)
+    {
+        WriteBeside(beside, writeBeside, size: 0, lasts: true);
+        try
+        {
+            WriteBeside(file, write, size: 0, lasts: true);
+        }
+        catch
+        {
+            Remove(beside + Ending);
+            throw;
+        }
+        try
+        {
+            File.Delete(beside);
+            Put(file);
+            Put(beside);
+        }
+        catch
+        {
+            Remove(file + Ending);
+            Remove(beside + Ending);
+            throw;
+        }
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+    }
+
+    private static void WriteBeside(string file, Action<FileStream> write, long size, bool lasts)
+    {
         var created = false;
         try
         {
             var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Share = FileShare.None, PreallocationSize = size };
-            using (var stream = new FileStream(partial, options))
-            {
-                created = true;
-                write(stream);
-                stream.Flush(flushToDisk: lasts);
-            }
-            File.Move(partial, file, overwrite: true);
+            using var stream = new FileStream(file + Ending, options);
+            created = true;
+            write(stream);
+            stream.Flush(flushToDisk: lasts);
         }
         catch (Exception failure)
         {
-            if (created) Remove(partial);
+            if (created) Remove(file + Ending);
             // The room that was asked for beforehand is refused in words of the framework's, without a code.
             if (!created && size > 0 && failure is IOException { HResult: WithoutCode })
                 throw new IOException(string.Create(CultureInfo.InvariantCulture, $"there is no room for its {(size < 1_000_000 ? $"{size / 1e3:f1} kB" : $"{size / 1e6:f1} MB")}: {MakeRoom}"), failure);
             if (Reason(failure) is var reason && reason != failure.Message) throw new IOException(reason, failure);
             throw;
         }
-        if (lasts) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+    }
+
+    private static void Put(string file)
+    {
+        try
+        {
+            File.Move(file + Ending, file, overwrite: true);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            Remove(file + Ending);
+            if (Reason(failure) is var reason && reason != failure.Message) throw new IOException(reason, failure);
+            throw;
+        }
     }
 
     /// <summary>Writes bytes.</summary>

@@ -14,7 +14,7 @@ internal sealed class ShardSource : EncodedSource, IDisposable
         : base($"WebDataset shards{files.Words}", location, classes.Names, classes.Titles, pictures, Hash(pictures, classes))
     {
         this.pictures = pictures;
-        parts = new FileParts([.. files.All.Select(name => Path.Join(files.Root, name))], PictureFiles.OfSystem);
+        parts = new FileParts([.. files.All.Select(name => Path.Join(files.Root, name))], [.. pictures.Shards.Select(shard => new FileStamp(shard.Length, shard.Modified))], PictureFiles.OfSystem);
     }
 
     /// <exception cref="ImageSourceException">A shard is missing, cut short or compressed, a label makes no sense, or there is no picture.</exception>
