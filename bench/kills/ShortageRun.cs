@@ -75,16 +75,27 @@ internal static class ShortageRun
     private static string? Judge(Work work, string place, int way, (SortedDictionary<string, string> Before, Undisturbed Whole) held, CommandOutcome failed, SmallDisk disk)
     {
         var (before, whole) = held;
-        if (failed.Code == 0) return Snapshot.Difference(whole.Files, Snapshot.Of(place)) is { } other ? $"it ended well, and {other}" : null;
+        if (failed.Code == 0)
+        {
+            if (Snapshot.Difference(Missed(whole.Files), Missed(Snapshot.Of(place))) is { } other) return $"it ended well, and {other}";
+            return Again();
+        }
         if (failed.Code != 1 || !failed.LastError.StartsWith("tessera: ", StringComparison.Ordinal) || failed.Error.Contains("   at ", StringComparison.Ordinal))
             return $"exit code {failed.Code}: {failed.Error.Trim()}";
         if (!failed.LastError.Contains(place, StringComparison.Ordinal)) return "it names no file";
         if (Snapshot.Halves(place, whole.Files, work.IsOneFile, before).FirstOrDefault() is { } half) return $"{half} is not whole";
-        disk.Clear();
-        using var again = new CommandProcess(work.Command(place, way));
-        var outcome = again.Finish();
-        if (outcome.Code != 0) return $"with room it ends in exit code {outcome.Code}: {outcome.LastError}";
-        return Snapshot.Difference(whole.Files, Snapshot.Of(place)) is { } difference ? $"with room, {difference}" : null;
+        return Again();
+
+        string? Again()
+        {
+            disk.Clear();
+            using var again = new CommandProcess(work.Command(place, way));
+            var outcome = again.Finish();
+            if (outcome.Code != 0) return $"with room it ends in exit code {outcome.Code}: {outcome.LastError}";
+            return Snapshot.Difference(whole.Files, Snapshot.Of(place)) is { } difference ? $"with room, {difference}" : null;
+        }
+
+        SortedDictionary<string, string> Missed(SortedDictionary<string, string> files) => new(files.Where(file => work.IsMissed(file.Key)).ToDictionary(), StringComparer.Ordinal);
     }
 
     /// <summary>A disk of its own that can be filled up; where a file's size is what is limited, a folder.</summary>

@@ -20,12 +20,12 @@ public static class VectorFile
         try
         {
             if (format.Sidecar(set) is { } sidecar)
-                WholeFile.WriteWith(file, stream => format.Write(stream, set), SidecarOf(file), stream => JsonSerializer.Serialize(stream, sidecar, VectorSidecar.Json));
+                WholeFile.WriteTogether((file, stream => format.Write(stream, set)), (SidecarOf(file), stream => JsonSerializer.Serialize(stream, sidecar, VectorSidecar.Json)));
             else WholeFile.Write(file, stream => format.Write(stream, set));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new VectorException($"{file} cannot be written: {e.Message}", e);
+            throw new VectorException(e.Message.Contains(" cannot be written: ", StringComparison.Ordinal) ? e.Message : $"{file} cannot be written: {e.Message}", e);
         }
     }
 

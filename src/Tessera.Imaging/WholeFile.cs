@@ -33,38 +33,44 @@ internal static class WholeFile
         if (lasts) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
     }
 
-    /// <summary>Writes two files of which one tells what is in the other: both are whole before either has its name, and at no instant does one stand beside another's.</summary>
-    /// <param name="file">The place of the first; the folder exists.</param>
-    /// <param name="write">Writes its bytes.</param>
-    /// <param name="beside">The place of what belongs to it, in the same folder; for an instant there is none.</param>
-    /// <param name="writeBeside">Writes its bytes.</param>
-    /// <exception cref="IOException">They cannot be written.</exception>
+    /// <summary>Writes files that belong together: all are whole before one has its name, and at no instant do some stand beside others that are older.</summary>
+    /// <param name="files">Their places, in one folder that exists, and what writes their bytes. The first is what the others are about: while names change hands, it alone may stand.</param>
+    /// <exception cref="IOException">One cannot be written; the message names it.</exception>
     /// <exception cref="UnauthorizedAccessException">They may not be written.</exception>
-    public static void WriteWith(string file, Action<FileStream> write, string beside, Action<FileStream> writeBeside)
+    public static void WriteTogether(params IReadOnlyList<(string File, Action<FileStream> Write)> files)
     {
-        WriteBeside(beside, writeBeside, size: 0, lasts: true);
+        var written = new List<string>();
         try
         {
-            WriteBeside(file, write, size: 0, lasts: true);
+            foreach (var (file, write) in files)
+            {
+                Naming(file, () => WriteBeside(file, write, size: 0, lasts: true));
+                written.Add(file);
+            }
+            foreach (var (file, _) in files.Skip(1)) File.Delete(file);
+            foreach (var file in written) Put(file);
         }
         catch
         {
-            Remove(beside + Ending);
+            foreach (var file in written) Remove(file + Ending);
             throw;
         }
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(files[0].File))!);
+    }
+
+    /// <summary>Writes a file somehow, and says in one sentence which could not be written.</summary>
+    /// <exception cref="IOException">It cannot be written, or may not be.</exception>
+    public static void Naming(string file, Action write)
+    {
+        var start = $"{file} cannot be written: ";
         try
         {
-            File.Delete(beside);
-            Put(file);
-            Put(beside);
+            write();
         }
-        catch
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && !failure.Message.StartsWith(start, StringComparison.Ordinal))
         {
-            Remove(file + Ending);
-            Remove(beside + Ending);
-            throw;
+            throw new IOException($"{start}{failure.Message.TrimEnd('.')}.", failure);
         }
-        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
     }
 
     private static void WriteBeside(string file, Action<FileStream> write, long size, bool lasts)

@@ -68,13 +68,16 @@ public sealed class WholeFileTests : IDisposable
         folder.Write("file.bin", "old");
         folder.Write("beside.json", "of the old");
 
-        Should.Throw<InvalidOperationException>(() => WholeFile.WriteWith(Place, stream => Write(stream, !failsBeside), folder["beside.json"], stream => Write(stream, failsBeside)));
+        Should.Throw<InvalidOperationException>(() => WholeFile.WriteTogether((Place, stream => Write(stream, !failsBeside)), (folder["beside.json"], stream => Write(stream, failsBeside))));
         (File.ReadAllText(Place), File.ReadAllText(folder["beside.json"])).ShouldBe(("old", "of the old"));
         ShouldHold("beside.json", "file.bin");
 
-        WholeFile.WriteWith(Place, stream => stream.Write("new"u8), folder["beside.json"], stream => stream.Write("of the new"u8));
+        WholeFile.WriteTogether((Place, stream => stream.Write("new"u8)), (folder["beside.json"], stream => stream.Write("of the new"u8)));
         (File.ReadAllText(Place), File.ReadAllText(folder["beside.json"])).ShouldBe(("new", "of the new"));
         ShouldHold("beside.json", "file.bin");
+
+        Should.Throw<IOException>(() => WholeFile.WriteTogether((Place, stream => stream.Write("newer"u8)), (folder["beside.json"], _ => throw new IOException("It is full."))))
+            .Message.ShouldBe($"{folder["beside.json"]} cannot be written: It is full.");
 
         static void Write(FileStream stream, bool fails)
         {
