@@ -8,7 +8,7 @@ internal static class StepsRun
     /// <summary>The most that memory may grow by from the second tenth of the steps to the last, in percent.</summary>
     public const double MostDrift = 1;
 
-    private const int StepsPerEpoch = 6;
+    private const int StepsPerEpoch = 60;
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(0.25);
 
     private static readonly string[] Views = ["--objective", "pixels+views"];
@@ -31,9 +31,9 @@ internal static class StepsRun
         var run = Path.Join(folder, training);
         using var process = new CommandProcess(
         [
-            "pretrain", "--data", "shapes:24", "--model", "vit-micro", "--placement", "decoder", "--decoder-depth", "1", "--image-size", "16", "--batch-size", "4", "--workers", "2", "--device", "cpu", "--precision", "fp32",
+            "pretrain", "--data", "shapes:240", "--model", "vit-micro", "--placement", "decoder", "--decoder-depth", "1", "--image-size", "16", "--batch-size", "4", "--workers", "2", "--device", "cpu", "--precision", "fp32",
             "--out", run, "--cache", Path.Join(folder, "cache"), "--epochs", ((steps + StepsPerEpoch - 1) / StepsPerEpoch).ToString(CultureInfo.InvariantCulture),
-            "--evaluate-every", "50", "--checkpoint-steps", "250", "--log-steps", "50", .. Trainings[training],
+            "--evaluate-every", "5", "--checkpoint-steps", "250", "--log-steps", "50", .. Trainings[training],
         ]);
         var seen = new List<(long Steps, long Bytes)>();
         while (!process.HasEndedWithin(Look))
