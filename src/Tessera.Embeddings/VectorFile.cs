@@ -21,11 +21,11 @@ public static class VectorFile
         {
             if (format.Sidecar(set) is { } sidecar)
                 WholeFile.WriteTogether((file, stream => format.Write(stream, set)), (SidecarOf(file), stream => JsonSerializer.Serialize(stream, sidecar, VectorSidecar.Json)));
-            else WholeFile.Write(file, stream => format.Write(stream, set));
+            else WholeFile.Naming(file, () => WholeFile.Write(file, stream => format.Write(stream, set)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new VectorException(e.Message.Contains(" cannot be written: ", StringComparison.Ordinal) ? e.Message : $"{file} cannot be written: {e.Message}", e);
+            throw new VectorException(e.Message, e);
         }
     }
 

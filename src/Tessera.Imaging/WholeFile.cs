@@ -48,7 +48,7 @@ internal static class WholeFile
                 written.Add(file);
             }
             foreach (var (file, _) in files.Skip(1)) File.Delete(file);
-            foreach (var file in written) Put(file);
+            foreach (var file in written) Naming(file, () => Put(file));
         }
         catch
         {

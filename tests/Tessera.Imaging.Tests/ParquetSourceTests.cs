@@ -169,8 +169,15 @@ public class ParquetSourceTests
         Should.Throw<ImageAccessException>(() => source.Examine(0)).Message
             .ShouldBe($"{folder["a.parquet"]} has changed since its pictures were listed: begin again, so that they are listed anew.");
 
-        File.SetLastWriteTimeUtc(folder["a.parquet"], DateTime.UnixEpoch); // as a disk that fails leaves it
-        Should.Throw<ImageAccessException>(() => source.Examine(0)).Message.ShouldStartWith($"{folder["a.parquet"]} is damaged in row group 0 (");
+        Should.Throw<ImageAccessException>(() => source.Examine(0)).Message.ShouldStartWith($"{folder["a.parquet"]} has changed since"); // opened anew, too
+
+        await Write(folder["c.parquet"], Rows(0, 6), groupRows: 3);
+        File.CreateSymbolicLink(folder["other.parquet"], folder["c.parquet"]);
+        File.SetLastWriteTimeUtc(folder["c.parquet"], DateTime.UnixEpoch);
+        var damaged = ImageSource.Open(folder["c.parquet"]);
+        using (var file = new FileStream(folder["other.parquet"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) file.Write(new byte[200]);
+        File.SetLastWriteTimeUtc(folder["c.parquet"], DateTime.UnixEpoch); // as a disk that fails leaves it
+        Should.Throw<ImageAccessException>(() => damaged.Examine(0)).Message.ShouldStartWith($"{folder["c.parquet"]} is damaged in row group 0 (");
 
         await Write(folder["b.parquet"], Rows(6, 6), groupRows: 3); // sound, and another
         var read = ImageSource.Open(folder["b.parquet"]);

@@ -110,6 +110,7 @@ internal sealed class ParquetFile : IDisposable
         ParquetReader? reader = null;
         try
         {
+            if (Groups is not null && FileStamp.Of(stream.SafeFileHandle) != Stamp) throw ImageAccessException.Changed(path); // it was opened before
             ParquetClaims.RequireFooter(stream);
             reader = ParquetReader.CreateAsync(stream, leaveStreamOpen: true).GetAwaiter().GetResult();
             var features = FeaturesOf(reader);
