@@ -95,7 +95,7 @@ internal static class ShortageRun
             return Snapshot.Difference(whole.Files, Snapshot.Of(place)) is { } difference ? $"with room, {difference}" : null;
         }
 
-        SortedDictionary<string, string> Missed(SortedDictionary<string, string> files) => new(files.Where(file => work.IsMissed(file.Key)).ToDictionary(), StringComparer.Ordinal);
+        static SortedDictionary<string, string> Missed(SortedDictionary<string, string> files) => new(files.Where(file => Work.IsMissed(file.Key)).ToDictionary(), StringComparer.Ordinal);
     }
 
     /// <summary>A disk of its own that can be filled up; where a file's size is what is limited, a folder.</summary>

@@ -206,8 +206,6 @@ internal static class Works
 
         private string run = "";
 
-        public override bool IsMissed(string name) => !name.StartsWith("cache/features-", StringComparison.Ordinal);
-
         public override int Ways => Kinds.Length;
 
         public override void Prepare(string inputs)

@@ -84,18 +84,13 @@ public sealed partial class CurvesFigureTests : IDisposable
         second.ShouldBe(first[1..3]);
 
         using var picture = Drawn(figure);
-        var (above, below) = (Columns(picture, top: 0), Columns(picture, top: picture.Height / 2));
-        below.First.ShouldBe(above.First + (above.Last - above.First) / 3, 3); // a column or two of a mark's rim
-        below.Last.ShouldBe(above.First + (above.Last - above.First) * 2 / 3, 3);
+        var scale = picture.Width / 960.0; // of the SVG's units
+        Blues(top: 0).ShouldBeInRange(scale * double.Parse(first[0]) - 10, scale * double.Parse(first[0])); // a mark's rim is up to 3 units before it
+        Blues(top: picture.Height / 2).ShouldBeInRange(scale * double.Parse(second[0]) - 10, scale * double.Parse(second[0]));
+
+        double Blues(int top) => Enumerable.Range(0, picture.Width).First(x => Count(picture, SKRectI.Create(x, top, 1, picture.Height / 2), Blue) > 0);
 
         static string[] Marks(string svg) => [.. Mark().Matches(svg).Select(mark => mark.Groups[1].Value).Distinct()]; // each is filled, and has a rim
-
-        // Of the curve; its name's stands to the right of it, and the title above.
-        static (double First, double Last) Columns(SKBitmap picture, int top)
-        {
-            var columns = Enumerable.Range(0, 1000).Where(x => Count(picture, SKRectI.Create(x, top + 90, 1, picture.Height / 2 - 180), Blue) > 0).ToArray();
-            return (columns[0], columns[^1]);
-        }
     }
 
     [Fact]
