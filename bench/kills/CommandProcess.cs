@@ -33,11 +33,19 @@ internal sealed class CommandProcess : IDisposable
     /// <summary>Waits until it has ended, at most so long.</summary>
     public bool HasEndedWithin(TimeSpan time) => process.WaitForExit(time);
 
-    /// <summary>What of it is in memory (Linux alone); null: it has ended.</summary>
-    public long? ResidentBytes()
+    /// <summary>What it holds in memory that is no file's: <c>RssAnon</c>, which Linux alone tells; null: it has ended.</summary>
+    public long? AnonymousBytes()
     {
-        process.Refresh();
-        return process.HasExited ? null : process.WorkingSet64;
+        const string name = "RssAnon:", unit = "kB";
+        try
+        {
+            return File.ReadLines($"/proc/{process.Id}/status").FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
+                ? 1024 * long.Parse(line[name.Length..^unit.Length], CultureInfo.InvariantCulture) : null;
+        }
+        catch (IOException) when (process.HasExited)
+        {
+            return null;
+        }
     }
 
     /// <summary>Ends it as <c>kill -9</c> does: it learns nothing of it.</summary>

@@ -8,6 +8,9 @@ internal enum Shortage
     /// <summary>Room on the disk: a file system in memory, which only root may mount, and only on Linux.</summary>
     Disk,
 
+    /// <summary>Room on the same disk from the work's beginning on, more of it each time: for work that is over before a disk fills up.</summary>
+    Room,
+
     /// <summary>What one file may hold: a limit that every shell can set, past which writing fails as on a full disk.</summary>
     File,
 }
@@ -33,9 +36,14 @@ internal static class ShortageRun
             var whole = undisturbed[way] ??= KillRun.Undisturbed(work, place, way);
             using var disk = new SmallDisk(Path.GetDirectoryName(place)!, shortage);
             work.Begin(place);
-            var failed = shortage == Shortage.Disk ? FillUp(work, place, way, Instant.Draw(instants, whole), disk)
-                : Limit(work, place, way, Math.Max(1, (long)Math.Pow(whole.LargestKilobytes, (time + 0.5) / times)));
-            var fault = Judge(work, place, way, whole, failed, disk);
+            var before = Snapshot.Of(place);
+            var failed = shortage switch
+            {
+                Shortage.Disk => FillUp(work, place, way, Instant.Draw(instants, whole), disk),
+                Shortage.Room => Narrow(work, place, way, Math.Max(0, whole.Kilobytes - Folders.Kilobytes(place)) * time / times, disk),
+                _ => Limit(work, place, way, Math.Max(1, (long)Math.Pow(whole.LargestKilobytes, (time + 0.5) / times))),
+            };
+            var fault = Judge(work, place, way, (before, whole), failed, disk);
             if (fault is not null) faults.Add($"time {time}, way {way}: {failed.LastError}: {fault}");
             if (failed.Code != 0) messages.Add(failed.LastError.Replace(place + "/", "", StringComparison.Ordinal).Replace(place, "FOLDER", StringComparison.Ordinal));
         }
@@ -56,19 +64,38 @@ internal static class ShortageRun
         return process.Finish();
     }
 
-    /// <returns>What is wrong; null: nothing.</returns>
-    private static string? Judge(Work work, string place, int way, Undisturbed whole, CommandOutcome failed, SmallDisk disk)
+    private static CommandOutcome Narrow(Work work, string place, int way, long kilobytes, SmallDisk disk)
     {
-        if (failed.Code == 0) return Snapshot.Difference(whole.Files, Snapshot.Of(place)) is { } other ? $"it ended well, and {other}" : null;
+        disk.FillUp(kilobytes);
+        using var process = new CommandProcess(work.Command(place, way));
+        return process.Finish();
+    }
+
+    /// <returns>What is wrong; null: nothing.</returns>
+    private static string? Judge(Work work, string place, int way, (SortedDictionary<string, string> Before, Undisturbed Whole) held, CommandOutcome failed, SmallDisk disk)
+    {
+        var (before, whole) = held;
+        if (failed.Code == 0)
+        {
+            if (Snapshot.Difference(Missed(whole.Files), Missed(Snapshot.Of(place))) is { } other) return $"it ended well, and {other}";
+            return Again();
+        }
         if (failed.Code != 1 || !failed.LastError.StartsWith("tessera: ", StringComparison.Ordinal) || failed.Error.Contains("   at ", StringComparison.Ordinal))
             return $"exit code {failed.Code}: {failed.Error.Trim()}";
         if (!failed.LastError.Contains(place, StringComparison.Ordinal)) return "it names no file";
-        if (Snapshot.Halves(place, whole.Files, work.IsOneFile).FirstOrDefault() is { } half) return $"{half} is not whole";
-        disk.Clear();
-        using var again = new CommandProcess(work.Command(place, way));
-        var outcome = again.Finish();
-        if (outcome.Code != 0) return $"with room it ends in exit code {outcome.Code}: {outcome.LastError}";
-        return Snapshot.Difference(whole.Files, Snapshot.Of(place)) is { } difference ? $"with room, {difference}" : null;
+        if (Snapshot.Halves(place, whole.Files, work.IsOneFile, before).FirstOrDefault() is { } half) return $"{half} is not whole";
+        return Again();
+
+        string? Again()
+        {
+            disk.Clear();
+            using var again = new CommandProcess(work.Command(place, way));
+            var outcome = again.Finish();
+            if (outcome.Code != 0) return $"with room it ends in exit code {outcome.Code}: {outcome.LastError}";
+            return Snapshot.Difference(whole.Files, Snapshot.Of(place)) is { } difference ? $"with room, {difference}" : null;
+        }
+
+        static SortedDictionary<string, string> Missed(SortedDictionary<string, string> files) => new(files.Where(file => Work.IsMissed(file.Key)).ToDictionary(), StringComparer.Ordinal);
     }
 
     /// <summary>A disk of its own that can be filled up; where a file's size is what is limited, a folder.</summary>
@@ -81,13 +108,13 @@ internal static class ShortageRun
         {
             (this.root, this.shortage) = (root, shortage);
             Directory.CreateDirectory(root);
-            if (shortage == Shortage.Disk) Do("mount", "-t", "tmpfs", "-o", "size=256m", "tessera-kills", root);
+            if (shortage != Shortage.File) Do("mount", "-t", "tmpfs", "-o", "size=256m", "tessera-kills", root);
         }
 
         private string Filling => Path.Join(root, "filling");
 
-        /// <summary>Takes all the room that is left.</summary>
-        public void FillUp()
+        /// <summary>Takes all the room that is left, but for so many kilobytes.</summary>
+        public void FillUp(long but = 0)
         {
             using var filling = new FileStream(Filling, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
             foreach (var size in new[] { 1 << 20, 1 << 12 })
@@ -101,13 +128,14 @@ internal static class ShortageRun
                     // It is full, as far as pieces of this size go.
                 }
             }
+            filling.SetLength(Math.Max(0, filling.Length - but * 1024));
         }
 
         public void Clear() => File.Delete(Filling);
 
         public void Dispose()
         {
-            if (shortage == Shortage.Disk) Do("umount", root);
+            if (shortage != Shortage.File) Do("umount", root);
             Directory.Delete(root, recursive: true);
         }
 

@@ -42,14 +42,18 @@ internal static class Snapshot
     /// <param name="folder">What was written into.</param>
     /// <param name="whole">What an undisturbed run leaves there.</param>
     /// <param name="isOneFile">Whether a file, once it is there, is what an undisturbed run leaves; else it is of an earlier step of a training, and only its form is checked.</param>
-    public static IEnumerable<string> Halves(string folder, SortedDictionary<string, string> whole, bool isOneFile)
+    /// <param name="before">What was there before the work began: it stands until it is replaced; null: nothing.</param>
+    public static IEnumerable<string> Halves(string folder, SortedDictionary<string, string> whole, bool isOneFile, SortedDictionary<string, string>? before = null)
     {
+        foreach (var gone in before?.Keys.Where(name => !name.EndsWith('/') && !File.Exists(Path.Join(folder, name))) ?? []) yield return $"{gone}, which is gone,";
         foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
         {
             var name = Path.GetRelativePath(folder, path);
             if (MayBeHalf(name)) continue;
-            if (isOneFile ? whole.GetValueOrDefault(name) != HashOf(path) : !IsWhole(path)) yield return name;
+            if (isOneFile ? !IsOneOf(HashOf(path), name) : !IsWhole(path)) yield return name;
         }
+
+        bool IsOneOf(string hash, string name) => whole.GetValueOrDefault(name) == hash || before?.GetValueOrDefault(name) == hash;
     }
 
     /// <summary>What is on its way to its name, what is held while others wait, and logs that are appended to.</summary>

@@ -10,6 +10,9 @@ internal abstract class Work(string name) : IDisposable
     /// <summary>Whether a file that is there under its own name is the finished one; of a training it may be one of an earlier step.</summary>
     public virtual bool IsOneFile => true;
 
+    /// <summary>Whether a file must be there; vectors are only kept so that the next command is faster, and on a full disk the work goes on without.</summary>
+    public static bool IsMissed(string name) => !name.StartsWith("cache/features-", StringComparison.Ordinal);
+
     /// <summary>Ways to do it, which take turns.</summary>
     public virtual int Ways => 1;
 

@@ -7,7 +7,10 @@ namespace Tessera.Kills;
 internal static class Works
 {
     /// <summary>Each of them, not prepared.</summary>
-    public static IReadOnlyList<Work> All() => [new Pretrain(), new Lengthen(), new Finetune(), new Pack(), new Fetch(), new Export()];
+    public static IReadOnlyList<Work> All() =>
+    [
+        new Pretrain(), new Lengthen(), new Finetune(), new Pack(), new Fetch(), new Export(), new Embed(), new Curate(), new Evaluate(), new Report(), new Shard(), new Ship(),
+    ];
 
     private static readonly string[] Tiny = ["--image-size", "16", "--log-steps", "2", "--checkpoint-steps", "3", "--device", "cpu", "--precision", "fp32"];
 
@@ -137,5 +140,138 @@ internal static class Works
 
         public override IReadOnlyList<string> Command(string place, int way) =>
             ["export", "--model", model, "--format", Formats[way][0], "-o", Path.Join(place, Formats[way][1]), .. Formats[way][2..]];
+    }
+
+    /// <summary>Vectors, where others lie under the same names.</summary>
+    private sealed class Embed() : Work("embed")
+    {
+        private static readonly string[][] Outputs =
+            [["-o", "vectors.npy"], ["-o", "vectors.parquet"], ["-o", "vectors.csv"], ["--projector", "projector"]];
+
+        private string model = "", earlier = "";
+
+        public override int Ways => Outputs.Length;
+
+        public override void Prepare(string inputs)
+        {
+            model = Path.Join(inputs, "run");
+            Do(Pretraining(model, Path.Join(inputs, "cache"), "1"));
+            earlier = Path.Join(inputs, "earlier");
+            for (var way = 0; way < Ways; way++) Do([.. Embedding("shapes:40", Path.Join(inputs, "cache"), Directory.CreateDirectory(earlier).FullName, way)]);
+        }
+
+        public override void Begin(string place)
+        {
+            base.Begin(place);
+            Folders.Copy(earlier, place);
+        }
+
+        public override IReadOnlyList<string> Command(string place, int way) => [.. Embedding("shapes:60", Cache(place), place, way)];
+
+        private string[] Embedding(string data, string cache, string folder, int way) =>
+            ["embed", "--model", model, "--data", data, "--device", "cpu", "--cache", cache, Outputs[way][0], Path.Join(folder, Outputs[way][1])];
+    }
+
+    /// <summary>Lists and sheets of pictures.</summary>
+    private sealed class Curate() : Work("curate")
+    {
+        private string model = "", picture = "";
+
+        public override int Ways => 3;
+
+        public override void Prepare(string inputs)
+        {
+            model = Path.Join(inputs, "run");
+            Do(Pretraining(model, Path.Join(inputs, "cache"), "1"));
+            picture = Directory.GetFiles(Path.Join(model, "reconstructions"))[0];
+        }
+
+        public override IReadOnlyList<string> Command(string place, int way)
+        {
+            string[] pictures = ["--data", "shapes:60", "--cache", Cache(place)];
+            string[] command = way switch
+            {
+                0 => ["curate", .. pictures, "-o", Path.Join(place, "curation")],
+                1 => ["map", .. pictures, "-o", Path.Join(place, "map.png")],
+                _ => ["look", picture, "-o", Path.Join(place, "look.png")],
+            };
+            return [.. command, "--model", model, "--device", "cpu"];
+        }
+    }
+
+    /// <summary>What a run keeps of its model's evaluations, and vectors that are kept for the next.</summary>
+    private sealed class Evaluate() : Work("evaluate")
+    {
+        private static readonly string[] Kinds = ["knn", "reconstruction"];
+
+        private string run = "";
+
+        public override int Ways => Kinds.Length;
+
+        public override void Prepare(string inputs)
+        {
+            run = Path.Join(inputs, "run");
+            Do(Pretraining(run, Path.Join(inputs, "cache"), "1"));
+        }
+
+        public override void Begin(string place)
+        {
+            base.Begin(place);
+            Folders.Copy(run, Out(place));
+        }
+
+        public override IReadOnlyList<string> Command(string place, int way) =>
+            ["evaluate", Kinds[way], "--model", Out(place), "--data", "shapes:100", "--cache", Cache(place), "--device", "cpu"];
+    }
+
+    /// <summary>A run's page, where an earlier one lies.</summary>
+    private sealed class Report() : Work("report")
+    {
+        private string run = "";
+
+        public override bool IsOneFile => false; // the page tells when it was made
+
+        public override void Prepare(string inputs)
+        {
+            run = Path.Join(inputs, "run");
+            Do(Pretraining(run, Path.Join(inputs, "cache"), "1"));
+        }
+
+        public override void Begin(string place)
+        {
+            base.Begin(place);
+            Folders.Copy(run, Out(place));
+        }
+
+        public override IReadOnlyList<string> Command(string place, int way) => ["report", Out(place)];
+    }
+
+    private sealed class Shard() : Work("shard")
+    {
+        public override IReadOnlyList<string> Command(string place, int way) => ["data", "shard", "shapes:300", "--size", "100KB", "-o", Path.Join(place, "shards")];
+    }
+
+    /// <summary>A model as it ships, where an earlier one lies.</summary>
+    private sealed class Ship() : Work("ship")
+    {
+        private string run = "", earlier = "";
+
+        public override void Prepare(string inputs)
+        {
+            run = Path.Join(inputs, "run");
+            Do(Pretraining(run, Path.Join(inputs, "cache"), "1"));
+            earlier = Directory.CreateDirectory(Path.Join(inputs, "earlier")).FullName;
+            Do("models", "pack", run, "-o", Model(earlier), "--fact", "k-NN=1 %");
+        }
+
+        public override void Begin(string place)
+        {
+            base.Begin(place);
+            Folders.Copy(earlier, place);
+        }
+
+        public override IReadOnlyList<string> Command(string place, int way) => ["models", "pack", run, "-o", Model(place), "--fact", "k-NN=2 %"];
+
+        private static string Model(string folder) => Path.Join(folder, "model.safetensors");
     }
 }

@@ -35,7 +35,7 @@ public sealed class Benchmark(BenchmarkOptions options, IProgress<BenchmarkProgr
         var clock = new RoundClock(device, cancellation);
         var report = new BenchmarkReport
         {
-            Time = DateTimeOffset.UtcNow,
+            Time = TimeProvider.System.GetUtcNow(),
             System = SystemFacts.Of(device),
             Options = options.Pretraining,
         };

@@ -12,7 +12,7 @@ internal static class ColdStart
     public static double Age()
     {
         using var process = Process.GetCurrentProcess();
-        return (DateTime.Now - process.StartTime).TotalSeconds;
+        return (TimeProvider.System.GetLocalNow().LocalDateTime - process.StartTime).TotalSeconds;
     }
 
     /// <summary>Makes the first steps.</summary>

@@ -17,7 +17,7 @@ public static class ClassificationTable
     public static void Write(string file, IReadOnlyList<Classification> answers)
     {
         ArgumentNullException.ThrowIfNull(answers);
-        WholeFile.Write(file, stream =>
+        WholeFile.Naming(file, () => WholeFile.Write(file, stream =>
         {
             using var text = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
             using var csv = Sep.New(',').Writer(o => o with { Escape = true, CultureInfo = CultureInfo.InvariantCulture }).To(text, leaveOpen: true);
@@ -35,6 +35,6 @@ public static class ClassificationTable
                 row["similarity"].Set(((float?)answer.Similarity)?.ToString(CultureInfo.InvariantCulture) ?? "");
                 row["looks_like_none"].Set(answer.LooksLikeNone ? "true" : "false");
             }
-        });
+        }));
     }
 }

@@ -19,12 +19,13 @@ public static class VectorFile
         var format = VectorFormat.Of(file);
         try
         {
-            if (format.Sidecar(set) is { } sidecar) WholeFile.Write(SidecarOf(file), stream => JsonSerializer.Serialize(stream, sidecar, VectorSidecar.Json));
-            WholeFile.Write(file, stream => format.Write(stream, set));
+            if (format.Sidecar(set) is { } sidecar)
+                WholeFile.WriteTogether((file, stream => format.Write(stream, set)), (SidecarOf(file), stream => JsonSerializer.Serialize(stream, sidecar, VectorSidecar.Json)));
+            else WholeFile.Naming(file, () => WholeFile.Write(file, stream => format.Write(stream, set)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new VectorException($"{file} cannot be written: {e.Message}", e);
+            throw new VectorException(e.Message, e);
         }
     }
 

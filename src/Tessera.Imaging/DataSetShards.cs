@@ -41,13 +41,22 @@ public static class DataSetShards
             Directory.CreateDirectory(folder);
             if (Directory.EnumerateFiles(folder, "*.tar").Min(StringComparer.Ordinal) is { } there)
                 throw new PackingException($"{folder} holds shards already, such as {Path.GetFileName(there)}, among which new ones would be lost: name an empty folder.");
-            if (source.ClassNames.Count > 0) ShardClasses.Write(folder, source.ClassNames, source.ClassTitles);
+            if (source.ClassNames.Count > 0) Put(ShardClasses.FileIn(folder), file => ShardClasses.Write(file, source.ClassNames, source.ClassTitles));
             return WriteSplits(source, folder, size, progress, cancellation);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new PackingException($"{folder} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
+            throw CannotBeWritten(folder, error);
         }
+    }
+
+    private static PackingException CannotBeWritten(string what, Exception error) =>
+        new($"{what} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
+
+    private static void Put(string file, Action<string> write)
+    {
+        try { write(file); }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException) { throw CannotBeWritten(file, error); }
     }
 
     private static ShardingReport WriteSplits(ImageSource source, string folder, long size, IProgress<PackProgress>? progress, CancellationToken cancellation)
@@ -71,7 +80,7 @@ public static class DataSetShards
             for (var number = 0; samples.Current is not null; number++)
             {
                 var file = Path.Join(folder, string.Create(CultureInfo.InvariantCulture, $"{split}-{number:D6}.tar"));
-                WholeFile.Write(file, stream => WriteShard(stream, samples, size));
+                Put(file, place => WholeFile.Write(place, stream => WriteShard(stream, samples, size)));
                 shards.Add(file);
             }
             return samples.Taken;

@@ -24,8 +24,8 @@ public sealed class BrokenImageException(string name, string reason, Exception? 
 }
 
 /// <summary>
-/// A picture's bytes could not be had: its file is gone or may not be read, or the disk or network failed in every try. That says nothing of the picture, so
-/// packing, inspecting and training end here, and leave nothing out.
+/// A picture's bytes could not be had: its file is gone, may not be read or has changed since it was listed, or the disk or network failed in every try. That says
+/// nothing of the picture, so packing, inspecting and training end here, leave nothing out, and take nothing for what it was not.
 /// </summary>
 public sealed class ImageAccessException(string name, string reason, Exception? inner = null)
     : ImagingException($"{name} {reason}.", inner)
@@ -35,6 +35,10 @@ public sealed class ImageAccessException(string name, string reason, Exception? 
 
     /// <summary>Why its bytes could not be had and what to do, as the end of a sentence that begins with the name.</summary>
     public string Reason { get; } = reason;
+
+    /// <summary>A file was written to or replaced since its pictures were listed: what it holds now would pass for what it held.</summary>
+    internal static ImageAccessException Changed(string file, Exception? error = null) =>
+        new(file, "has changed since its pictures were listed: begin again, so that they are listed anew", error);
 
     /// <summary>What the system said of a file, as a sentence for people.</summary>
     internal static ImageAccessException Of(string file, int tries, Exception error) => new(file, error switch

@@ -11,8 +11,10 @@ namespace Tessera.Imaging;
 /// </remarks>
 public sealed unsafe partial class PackedImages : ImageSet
 {
-    private readonly MemoryMappedFile mapping;
-    private readonly MemoryMappedViewAccessor view;
+    private readonly FileStream stream; // open for as long as it is mapped, to be asked whether it is what it was
+    private readonly FileStamp opened;
+    private readonly MemoryMappedFile? mapping; // null where the file is refused before it is mapped
+    private readonly MemoryMappedViewAccessor? view;
     private readonly PackedHeader header;
     private readonly PackedCatalogue catalogue;
     private byte* start;
@@ -22,15 +24,16 @@ public sealed unsafe partial class PackedImages : ImageSet
     private PackedImages(string file, bool wasReused)
     {
         (File, WasReused) = (file, wasReused);
-        using var stream = OpenStream(file);
-        var page = new byte[PackedHeader.Size];
-        header = PackedHeader.Read(page.AsSpan(0, stream.ReadAtLeast(page, page.Length, throwOnEndOfStream: false)), stream.Length, file);
-        mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        view = mapping.CreateViewAccessor(0, header.FileLength, MemoryMappedFileAccess.Read);
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-        start += view.PointerOffset;
+        stream = OpenStream(file);
         try
         {
+            opened = FileStamp.Of(stream.SafeFileHandle);
+            var page = new byte[PackedHeader.Size];
+            header = PackedHeader.Read(page.AsSpan(0, stream.ReadAtLeast(page, page.Length, throwOnEndOfStream: false)), stream.Length, file);
+            mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            view = mapping.CreateViewAccessor(0, header.FileLength, MemoryMappedFileAccess.Read);
+            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+            start += view.PointerOffset;
             if (wasReused)
                 PieceChecksums.Verify(header, stream.SafeFileHandle, file);
             catalogue = PackedCatalogue.Parse(new ReadOnlySpan<byte>(start + header.CatalogueStart, header.CatalogueLength), header.Shape, file);
@@ -98,7 +101,18 @@ public sealed unsafe partial class PackedImages : ImageSet
     public ReadOnlySpan<byte> Pixels(int index) => new(PixelData + (long)Checked(index) * Shape.Pixels, Shape.Pixels);
 
     /// <inheritdoc/>
-    public override void Read(int index, Span<byte> planar) => Pixels(index).CopyTo(planar);
+    /// <exception cref="ImageAccessException">The file was written to since it was opened; one that replaced it under its name is another matter.</exception>
+    public override void Read(int index, Span<byte> planar)
+    {
+        Pixels(index).CopyTo(planar);
+        RequireAsOpened();
+    }
+
+    /// <summary>Makes sure that pixels which were read are those that the file was opened with.</summary>
+    internal void RequireAsOpened()
+    {
+        if (FileStamp.Of(stream.SafeFileHandle) != opened) throw ImageAccessException.Changed(File);
+    }
 
     /// <inheritdoc/>
     public override string Name(int index)
@@ -111,12 +125,14 @@ public sealed unsafe partial class PackedImages : ImageSet
     /// <summary>Unmaps the file.</summary>
     public override void Dispose()
     {
-        if (start is null)
-            return;
-        start = null;
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        mapping.Dispose();
+        if (start is not null)
+        {
+            start = null;
+            view!.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
+        view?.Dispose();
+        mapping?.Dispose();
+        stream.Dispose();
     }
 
     private int Checked(int index) =>

@@ -20,17 +20,18 @@ internal sealed class PictureFiles(Func<string, Stream> open, IReadOnlyList<Time
     /// <summary>Reads a file whole.</summary>
     /// <param name="file">A path.</param>
     /// <param name="name">What to call the picture if it is broken.</param>
+    /// <param name="listed">What it was when the pictures were listed; null: it was not.</param>
     /// <exception cref="BrokenImageException">It is longer than pictures are, or no file at all.</exception>
-    /// <exception cref="ImageAccessException">It is not there, may not be read, or every try failed.</exception>
-    public EncodedPicture Read(string file, string name) => Patiently(file, () =>
+    /// <exception cref="ImageAccessException">It is not there, may not be read, is another than it was, or every try failed.</exception>
+    public EncodedPicture Read(string file, string name, FileStamp? listed = null) => Patiently(file, () =>
     {
         try
         {
-            return ReadOnce(file, name);
+            return ReadOnce(file, name, listed);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException && Directory.Exists(file))
         {
-            throw new BrokenImageException(name, "is a folder, not a picture", error);
+            throw listed is null ? new BrokenImageException(name, "is a folder, not a picture", error) : ImageAccessException.Changed(file, error);
         }
     });
 
@@ -52,16 +53,19 @@ internal sealed class PictureFiles(Func<string, Stream> open, IReadOnlyList<Time
         }
     }
 
-    private EncodedPicture ReadOnce(string file, string name)
+    private EncodedPicture ReadOnce(string file, string name, FileStamp? listed)
     {
         using var stream = open(file);
-        if (!stream.CanSeek) throw new BrokenImageException(name, "is a pipe or a device, not a file");
+        if (!stream.CanSeek)
+            throw listed is { Length: > 0 } ? ImageAccessException.Changed(file) : new BrokenImageException(name, "is a pipe or a device, not a file");
         var size = stream.Length;
         if (size > Array.MaxLength) throw new BrokenImageException(name, "is larger than 2 GB");
         var buffer = ArrayPool<byte>.Shared.Rent((int)size);
         try
         {
             stream.ReadExactly(buffer.AsSpan(0, (int)size)); // one that is written to just now is not cut short: it is read again
+            // Asked when it was read, so that what was written meanwhile is seen too.
+            if (listed is { } then && stream is FileStream read && FileStamp.Of(read.SafeFileHandle) != then) throw ImageAccessException.Changed(file);
             return new EncodedPicture(buffer, (int)size);
         }
         catch
@@ -87,17 +91,26 @@ internal sealed class PictureFiles(Func<string, Stream> open, IReadOnlyList<Time
     private static extern int OpenDescriptor([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
 }
 
+/// <summary>What tells a file from another under its name: a source lists pictures once, and reads them for as long as a training lasts.</summary>
+/// <param name="Length">In bytes; 0 where it has none.</param>
+/// <param name="Modified">UTC ticks of the last change.</param>
+internal readonly record struct FileStamp(long Length, long Modified)
+{
+    public static FileStamp Of(SafeFileHandle file) => new(RandomAccess.GetLength(file), File.GetLastWriteTimeUtc(file).Ticks);
+}
+
 /// <summary>Files that hold many pictures each, of which parts are read by their position, in any order and from many threads at once.</summary>
 /// <param name="paths">The files.</param>
+/// <param name="listed">What each was when its pictures were listed.</param>
 /// <param name="files">Meets the faults of the system.</param>
-internal sealed class FileParts(IReadOnlyList<string> paths, PictureFiles files) : IDisposable
+internal sealed class FileParts(IReadOnlyList<string> paths, IReadOnlyList<FileStamp> listed, PictureFiles files) : IDisposable
 {
     private const int MostOpen = 256; // the first so many files stay open; others are opened each time, since a process may not have thousands
 
     private readonly SafeFileHandle?[] opened = new SafeFileHandle?[Math.Min(paths.Count, MostOpen)];
 
     /// <summary>Reads a part into memory of the shared pool.</summary>
-    /// <exception cref="ImageAccessException">It could not be had.</exception>
+    /// <exception cref="ImageAccessException">It could not be had, or the file is another than it was.</exception>
     public EncodedPicture Read(int file, long start, int length) => files.Patiently(paths[file], () =>
     {
         var buffer = ArrayPool<byte>.Shared.Rent(length);
@@ -123,13 +136,13 @@ internal sealed class FileParts(IReadOnlyList<string> paths, PictureFiles files)
         if (file >= opened.Length)
         {
             using var once = Open(file);
-            Fill(once, start, bytes);
+            Fill(file, once, start, bytes);
             return;
         }
         var handle = Volatile.Read(ref opened[file]) ?? Keep(file);
         try
         {
-            Fill(handle, start, bytes);
+            Fill(file, handle, start, bytes);
         }
         catch (IOException)
         {
@@ -148,12 +161,12 @@ internal sealed class FileParts(IReadOnlyList<string> paths, PictureFiles files)
 
     private SafeFileHandle Open(int file) => File.OpenHandle(paths[file], FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.RandomAccess);
 
-    private static void Fill(SafeFileHandle handle, long start, Span<byte> bytes)
+    private void Fill(int file, SafeFileHandle handle, long start, Span<byte> bytes)
     {
-        for (var filled = 0; filled < bytes.Length;)
-        {
-            var read = RandomAccess.Read(handle, bytes[filled..], start + filled);
-            filled += read > 0 ? read : throw new EndOfStreamException("it is shorter than it was when its pictures were listed");
-        }
+        var read = 1;
+        for (var filled = 0; filled < bytes.Length && read > 0; filled += read) read = RandomAccess.Read(handle, bytes[filled..], start + filled);
+        // Asked when it was read, so that what was written meanwhile is seen too.
+        if (FileStamp.Of(handle) != listed[file]) throw ImageAccessException.Changed(paths[file]);
+        if (read == 0) throw new EndOfStreamException("it ends before its picture does");
     }
 }

@@ -28,29 +28,85 @@ internal static class WholeFile
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public static void Write(string file, Action<FileStream> write, long size = 0, bool lasts = true)
     {
-        var partial = file + Ending;
+        WriteBeside(file, write, size, lasts);
+        Put(file);
+        if (lasts) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+    }
+
+    /// <summary>Writes files that belong together: all are whole before one has its name, and at no instant do some stand beside others that are older.</summary>
+    /// <param name="files">Their places, in one folder that exists, and what writes their bytes. The first is what the others are about: while names change hands, it alone may stand.</param>
+    /// <exception cref="IOException">One cannot be written; the message names it.</exception>
+    /// <exception cref="UnauthorizedAccessException">They may not be written.</exception>
+    public static void WriteTogether(params IReadOnlyList<(string File, Action<FileStream> Write)> files)
+    {
+        var written = new List<string>();
+        try
+        {
+            foreach (var (file, write) in files)
+            {
+                Naming(file, () => WriteBeside(file, write, size: 0, lasts: true));
+                written.Add(file);
+            }
+            foreach (var (file, _) in files.Skip(1)) File.Delete(file);
+            foreach (var file in written) Naming(file, () => Put(file));
+        }
+        catch
+        {
+            foreach (var file in written) Remove(file + Ending);
+            throw;
+        }
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(files[0].File))!);
+    }
+
+    /// <summary>Writes a file somehow, and says in one sentence which could not be written.</summary>
+    /// <exception cref="IOException">It cannot be written, or may not be.</exception>
+    public static void Naming(string file, Action write)
+    {
+        var start = $"{file} cannot be written: ";
+        try
+        {
+            write();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && !failure.Message.StartsWith(start, StringComparison.Ordinal))
+        {
+            throw new IOException($"{start}{failure.Message.TrimEnd('.')}.", failure);
+        }
+    }
+
+    private static void WriteBeside(string file, Action<FileStream> write, long size, bool lasts)
+    {
         var created = false;
         try
         {
             var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Share = FileShare.None, PreallocationSize = size };
-            using (var stream = new FileStream(partial, options))
-            {
-                created = true;
-                write(stream);
-                stream.Flush(flushToDisk: lasts);
-            }
-            File.Move(partial, file, overwrite: true);
+            using var stream = new FileStream(file + Ending, options);
+            created = true;
+            write(stream);
+            stream.Flush(flushToDisk: lasts);
         }
         catch (Exception failure)
         {
-            if (created) Remove(partial);
+            if (created) Remove(file + Ending);
             // The room that was asked for beforehand is refused in words of the framework's, without a code.
             if (!created && size > 0 && failure is IOException { HResult: WithoutCode })
                 throw new IOException(string.Create(CultureInfo.InvariantCulture, $"there is no room for its {(size < 1_000_000 ? $"{size / 1e3:f1} kB" : $"{size / 1e6:f1} MB")}: {MakeRoom}"), failure);
             if (Reason(failure) is var reason && reason != failure.Message) throw new IOException(reason, failure);
             throw;
         }
-        if (lasts) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+    }
+
+    private static void Put(string file)
+    {
+        try
+        {
+            File.Move(file + Ending, file, overwrite: true);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            Remove(file + Ending);
+            if (Reason(failure) is var reason && reason != failure.Message) throw new IOException(reason, failure);
+            throw;
+        }
     }
 
     /// <summary>Writes bytes.</summary>

@@ -60,7 +60,7 @@ public sealed partial class ImageEmbedder : IEmbeddingGenerator<DataContent, Emb
     {
         var vectors = Batches(
             pictures.Count, (picture, planar) => ImageDecoder.Decode(pictures[picture].Data.Span, pictures[picture].Name ?? $"picture {picture + 1}", Shape, planar), null, cancellation);
-        var now = DateTimeOffset.UtcNow;
+        var now = TimeProvider.System.GetUtcNow();
         return [.. pictures.Select((_, row) => new Embedding<float>(vectors.AsMemory(row * Width, Width)) { ModelId = ModelId, CreatedAt = now })];
     }
 }

@@ -158,15 +158,31 @@ public class ParquetSourceTests
     }
 
     [Fact]
-    public async Task A_File_That_Was_Damaged_After_It_Was_Opened_Ends_The_Work()
+    public async Task A_File_That_Was_Damaged_Or_Written_To_After_It_Was_Opened_Ends_The_Work()
     {
         using var folder = new TemporaryFolder();
         await Write(folder["a.parquet"], Rows(0, 6), groupRows: 3);
         File.CreateSymbolicLink(folder["link.parquet"], folder["a.parquet"]);
+        File.SetLastWriteTimeUtc(folder["a.parquet"], DateTime.UnixEpoch);
         var source = ImageSource.Open(folder["a.parquet"]);
         using (var file = new FileStream(folder["link.parquet"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) file.Write(new byte[200]);
+        Should.Throw<ImageAccessException>(() => source.Examine(0)).Message
+            .ShouldBe($"{folder["a.parquet"]} has changed since its pictures were listed: begin again, so that they are listed anew.");
 
-        Should.Throw<ImageAccessException>(() => source.Examine(0)).Message.ShouldStartWith($"{folder["a.parquet"]} is damaged in row group 0 (");
+        Should.Throw<ImageAccessException>(() => source.Examine(0)).Message.ShouldStartWith($"{folder["a.parquet"]} has changed since"); // opened anew, too
+
+        await Write(folder["c.parquet"], Rows(0, 6), groupRows: 3);
+        File.CreateSymbolicLink(folder["other.parquet"], folder["c.parquet"]);
+        File.SetLastWriteTimeUtc(folder["c.parquet"], DateTime.UnixEpoch);
+        var damaged = ImageSource.Open(folder["c.parquet"]);
+        using (var file = new FileStream(folder["other.parquet"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) file.Write(new byte[200]);
+        File.SetLastWriteTimeUtc(folder["c.parquet"], DateTime.UnixEpoch); // as a disk that fails leaves it
+        Should.Throw<ImageAccessException>(() => damaged.Examine(0)).Message.ShouldStartWith($"{folder["c.parquet"]} is damaged in row group 0 (");
+
+        await Write(folder["b.parquet"], Rows(6, 6), groupRows: 3); // sound, and another
+        var read = ImageSource.Open(folder["b.parquet"]);
+        File.SetLastWriteTimeUtc(folder["b.parquet"], DateTime.UnixEpoch);
+        Should.Throw<ImageAccessException>(() => read.Examine(0)).Message.ShouldStartWith($"{folder["b.parquet"]} has changed since");
     }
 
     private static IEnumerable<Row> Rows(int first, int count) => Enumerable.Range(first, count).Select(i => new Row(Shade((byte)i), i % 3));

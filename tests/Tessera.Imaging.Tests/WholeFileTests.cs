@@ -59,6 +59,33 @@ public sealed class WholeFileTests : IDisposable
         ShouldHold("file.bin");
     }
 
+    /// <summary>Where one of two files that belong together cannot be written, both stay: the old one beside the new would be another's.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Two_That_Belong_Together_Are_Replaced_Together_Or_Not_At_All(bool failsBeside)
+    {
+        folder.Write("file.bin", "old");
+        folder.Write("beside.json", "of the old");
+
+        Should.Throw<InvalidOperationException>(() => WholeFile.WriteTogether((Place, stream => Write(stream, !failsBeside)), (folder["beside.json"], stream => Write(stream, failsBeside))));
+        (File.ReadAllText(Place), File.ReadAllText(folder["beside.json"])).ShouldBe(("old", "of the old"));
+        ShouldHold("beside.json", "file.bin");
+
+        WholeFile.WriteTogether((Place, stream => stream.Write("new"u8)), (folder["beside.json"], stream => stream.Write("of the new"u8)));
+        (File.ReadAllText(Place), File.ReadAllText(folder["beside.json"])).ShouldBe(("new", "of the new"));
+        ShouldHold("beside.json", "file.bin");
+
+        Should.Throw<IOException>(() => WholeFile.WriteTogether((Place, stream => stream.Write("newer"u8)), (folder["beside.json"], _ => throw new IOException("It is full."))))
+            .Message.ShouldBe($"{folder["beside.json"]} cannot be written: It is full.");
+
+        static void Write(FileStream stream, bool fails)
+        {
+            stream.Write("half"u8);
+            if (fails) throw new InvalidOperationException("on the way");
+        }
+    }
+
     [Fact]
     public void Writes_Text_In_Utf8_Without_A_Byte_Order_Mark()
     {

@@ -52,6 +52,68 @@ public class KillTests
     }
 
     [Fact]
+    public void A_Disk_With_Too_Little_Room_Leaves_What_Was_There()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "Only root may mount a file system, and Linux has one in memory.");
+        var folder = Directory.CreateTempSubdirectory("tessera-kills-").FullName;
+        try
+        {
+            using var work = Works.All().Single(work => work.Name == "ship"); // which writes over a model that is there
+            work.Prepare(Directory.CreateDirectory(Path.Join(folder, "inputs")).FullName);
+
+            var report = ShortageRun.Run(work, folder, times: 2, seed: 1, Shortage.Room);
+
+            report.Faults.ShouldBeEmpty();
+            report.Messages.Count.ShouldBe(2);
+            report.Messages.ShouldAllBe(message => message.StartsWith("tessera: model.safetensors cannot be written: ", StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>A training of 1,000 steps that is looked at every 10: what it holds at first is no part of the drift.</summary>
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(100, 0.8)] // of the 100,000 that it has in the second tenth, 100 more in each later one
+    public void Memory_That_Grows_Is_Told_From_Memory_That_Does_Not(long growth, double percent)
+    {
+        var seen = Enumerable.Range(1, 100).Select(i => (Steps: 10L * i, Bytes: i <= 10 ? 1L : 100_000 + growth * ((i - 11) / 10))).ToList();
+
+        var report = StepsReport.Of("packed", seen, 1000);
+
+        report.Tenths.Count.ShouldBe(10);
+        report.Tenths[0].ShouldBe(1);
+        report.Drift.ShouldBe(percent, 1e-9);
+        Should.Throw<InvalidOperationException>(() => StepsReport.Of("packed", seen[..50], 1000)).Message
+            .ShouldBe("Nothing was seen in tenth 6 of 1000 steps: ask for more steps.");
+    }
+
+    [Fact]
+    public void What_Was_There_Before_Stands_Until_It_Is_Replaced()
+    {
+        var folder = Directory.CreateTempSubdirectory("tessera-kills-").FullName;
+        try
+        {
+            foreach (var name in new[] { "a.csv", "b.csv", "c.csv" }) File.WriteAllText(Path.Join(folder, name), "old");
+            var before = Snapshot.Of(folder);
+            foreach (var name in new[] { "a.csv", "b.csv", "c.csv" }) File.WriteAllText(Path.Join(folder, name), "new");
+            var whole = Snapshot.Of(folder);
+            File.WriteAllText(Path.Join(folder, "a.csv"), "old");
+            Snapshot.Halves(folder, whole, isOneFile: true, before).ShouldBeEmpty();
+
+            File.WriteAllText(Path.Join(folder, "b.csv"), "ne");
+            File.Delete(Path.Join(folder, "c.csv"));
+            Snapshot.Halves(folder, whole, isOneFile: true, before).ShouldBe(["c.csv, which is gone,", "b.csv"], ignoreOrder: true);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public void What_Is_Lost_Left_Over_Or_Another_Is_Told()
     {
         var (expected, found) = (Of("a", "b"), Of("a", "b"));

@@ -41,7 +41,7 @@ public sealed class ScaleBenchmark(ScaleOptions options, IProgress<BenchmarkProg
                    from format in Enum.GetValues<WireFormat>()
                    from ranks in options.Ranks.Distinct().Order()
                    select model.Row(scaling, format, ranks);
-        return new ScaleReport(DateTimeOffset.UtcNow, SystemFacts.Of(device), options.Pretraining, step.Precision, options.Wire, options.BucketBytes, options.Stages,
+        return new ScaleReport(TimeProvider.System.GetUtcNow(), SystemFacts.Of(device), options.Pretraining, step.Precision, options.Wire, options.BucketBytes, options.Stages,
             step.Parameters, measured, [.. rows], model.Sharding(step.Precision, Memory(device), options.Ranks));
     }
 

@@ -38,7 +38,7 @@ internal static class FinetuneCommand
                     : parsed.GetResult(config) is not null ? throw new UsageException("--resume goes on with the run's own options: leave out --config.") : true);
                 return GoOn(terminal, settings, parsed, begun, packed, ranks);
             }
-            var folder = parsed.GetValue(output) ?? Path.Combine("runs", DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
+            var folder = parsed.GetValue(output) ?? Path.Combine("runs", TimeProvider.System.GetLocalNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
             return Begin(terminal, settings, parsed, parsed.GetValue(config), folder, packed, ranks);
         }));
         return command;

@@ -39,7 +39,7 @@ internal static class PretrainCommand
 
         command.SetAction(parsed => RankedProcess.Run(terminal, command.Name, ranks =>
         {
-            var folder = parsed.GetValue(output) ?? Path.Combine("runs", DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
+            var folder = parsed.GetValue(output) ?? Path.Combine("runs", TimeProvider.System.GetLocalNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture));
             var packed = parsed.GetValue(cache)!;
             if (parsed.GetValue(resume) is not { } begun)
             {

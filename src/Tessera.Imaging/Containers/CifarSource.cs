@@ -17,9 +17,9 @@ internal sealed class CifarSource : ImageSource, IDisposable
     private readonly (int File, int Record)[] places;
     private readonly FileParts parts;
 
-    private CifarSource(CifarLayout layout, string root, IReadOnlyList<string> names, List<string> files, List<ImageEntry> entries, (int, int)[] places, string fingerprint)
+    private CifarSource(CifarLayout layout, string root, IReadOnlyList<string> names, List<string> files, List<FileStamp> listed, List<ImageEntry> entries, (int, int)[] places, string fingerprint)
         : base(layout.Kind, root, names, names, entries, fingerprint) =>
-        (this.layout, this.places, parts) = (layout, places, new FileParts(files, PictureFiles.OfSystem));
+        (this.layout, this.places, parts) = (layout, places, new FileParts(files, listed, PictureFiles.OfSystem));
 
     /// <summary>The source that a folder holds; null where it holds neither layout.</summary>
     /// <exception cref="ImageSourceException">A file is no whole number of records, a label has no name, or the names are missing.</exception>
@@ -43,41 +43,43 @@ internal sealed class CifarSource : ImageSource, IDisposable
     private static CifarSource List(CifarLayout layout, string root)
     {
         var names = layout.ReadNames(root);
-        var (files, entries, places) = (new List<string>(), new List<ImageEntry>(), new List<(int, int)>());
+        var (files, listed, entries, places) = (new List<string>(), new List<FileStamp>(), new List<ImageEntry>(), new List<(int, int)>());
         var fingerprint = new SourceFingerprint();
         foreach (var name in names) fingerprint.Append(name);
         foreach (var name in layout.Files(root))
         {
             var path = Path.Join(root, name);
-            var labels = ReadLabels(layout, path, names.Count, layout.NamesFile, fingerprint);
+            var (labels, stamp) = ReadLabels(layout, path, names.Count);
             entries.AddRange(labels.Select((label, record) => new ImageEntry($"{name}/{record:D5}", label, name == layout.TestFile)));
             places.AddRange(Enumerable.Range(0, labels.Length).Select(record => (files.Count, record)));
+            fingerprint.Append(stamp.Length, stamp.Modified);
             fingerprint.Append(name);
             fingerprint.AppendAll<byte>(labels);
             files.Add(path);
+            listed.Add(stamp);
         }
-        return new CifarSource(layout, root, names, files, entries, [.. places], fingerprint.ToString());
+        return new CifarSource(layout, root, names, files, listed, entries, [.. places], fingerprint.ToString());
     }
 
-    private static byte[] ReadLabels(CifarLayout layout, string path, int classes, string namesFile, SourceFingerprint fingerprint)
+    private static (byte[] Labels, FileStamp Stamp) ReadLabels(CifarLayout layout, string path, int classes)
     {
         if (new FileInfo(path).Length == 0) throw new ImageSourceException($"{path} is empty, or no file at all: get it anew, or move it away.");
         using var file = OpenFile(path);
-        var length = RandomAccess.GetLength(file);
+        var stamp = FileStamp.Of(file);
+        var length = stamp.Length;
         if (length % layout.RecordBytes != 0)
         {
             throw new ImageSourceException(
                 $"{path} has {length} bytes, which is no multiple of the {layout.RecordBytes} that a picture takes in {layout.Kind}: it is cut short or something else; get it anew.");
         }
-        fingerprint.Append(length, File.GetLastWriteTimeUtc(file).Ticks);
         var labels = new byte[length / layout.RecordBytes];
         for (var record = 0; record < labels.Length; record++)
         {
             RandomAccess.Read(file, labels.AsSpan(record, 1), (long)record * layout.RecordBytes + layout.LabelBytes - 1);
             if (labels[record] >= classes)
-                throw new ImageSourceException($"{path}, picture {record}: its label is {labels[record]}, and {namesFile} names {classes} classes, 0 to {classes - 1}.");
+                throw new ImageSourceException($"{path}, picture {record}: its label is {labels[record]}, and {layout.NamesFile} names {classes} classes, 0 to {classes - 1}.");
         }
-        return labels;
+        return (labels, stamp);
     }
 
     private static SafeFileHandle OpenFile(string path) => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);

@@ -24,6 +24,7 @@ internal sealed class FolderContents(string kind, string root)
     public FolderSource ToSource(PictureFiles files)
     {
         var entries = new ImageEntry[training.Count + test.Count];
+        var listed = new FileStamp[entries.Length];
         var fingerprint = new SourceFingerprint();
         foreach (var text in classNames.Concat(classTitles))
             fingerprint.Append(text);
@@ -33,17 +34,18 @@ internal sealed class FolderContents(string kind, string root)
             var (picture, label) = isTest ? test[i - training.Count] : training[i];
             entries[i] = new ImageEntry(picture.Name, label, isTest);
             fingerprint.Append(picture.Name);
-            fingerprint.Append(label, isTest ? 1 : 0, picture.Size, picture.Modified);
+            fingerprint.Append(label, isTest ? 1 : 0, picture.Stamp.Length, picture.Stamp.Modified);
+            listed[i] = picture.Stamp;
         }
-        return new FolderSource(kind, root, classNames, classTitles, entries, fingerprint.ToString(), files);
+        return new FolderSource(kind, root, classNames, classTitles, entries, fingerprint.ToString(), listed, files);
     }
 }
 
 /// <summary>Pictures that are files below one folder, whatever its layout.</summary>
 internal sealed class FolderSource(
     string kind, string root, IReadOnlyList<string> classNames, IReadOnlyList<string> classTitles, IReadOnlyList<ImageEntry> entries, string fingerprint,
-    PictureFiles files)
+    FileStamp[] listed, PictureFiles files)
     : EncodedSource(kind, root, classNames, classTitles, entries, fingerprint)
 {
-    protected override EncodedPicture ReadEncoded(int index) => files.Read(Path.Join(Location, Entries[index].Name), Entries[index].Name);
+    protected override EncodedPicture ReadEncoded(int index) => files.Read(Path.Join(Location, Entries[index].Name), Entries[index].Name, listed[index]);
 }

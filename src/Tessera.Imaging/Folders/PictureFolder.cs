@@ -70,12 +70,27 @@ internal static class PictureFolder
         var name = below.IsEmpty
             ? string.Concat(prefix, entry.FileName)
             : string.Concat(prefix, below.ToString().Replace('\\', '/'), "/", entry.FileName);
-        return new FoundPicture(name, entry.Length, entry.LastWriteTimeUtc.UtcTicks);
+        return new FoundPicture(name, entry.Attributes.HasFlag(FileAttributes.ReparsePoint) ? Linked(ref entry) : Own(ref entry));
+    }
+
+    private static FileStamp Own(ref FileSystemEntry entry) => new(entry.Length, entry.LastWriteTimeUtc.UtcTicks);
+
+    /// <summary>Of a link, what it leads to: a link stays as it is when other pictures are put there.</summary>
+    private static FileStamp Linked(ref FileSystemEntry entry)
+    {
+        try
+        {
+            return new FileInfo(entry.ToFullPath()).ResolveLinkTarget(returnFinalTarget: true) is FileInfo { Exists: true } file
+                ? new FileStamp(file.Length, file.LastWriteTimeUtc.Ticks) : Own(ref entry);
+        }
+        catch (IOException)
+        {
+            return Own(ref entry); // it leads in a circle, which reading it tells
+        }
     }
 }
 
 /// <summary>A picture's file as a folder lists it.</summary>
 /// <param name="Name">The path inside the source, with <c>/</c> between folders.</param>
-/// <param name="Size">In bytes.</param>
-/// <param name="Modified">UTC ticks of the last change.</param>
-internal readonly record struct FoundPicture(string Name, long Size, long Modified);
+/// <param name="Stamp">Its length and its last change.</param>
+internal readonly record struct FoundPicture(string Name, FileStamp Stamp);

@@ -17,7 +17,11 @@ internal sealed class PackedSource : ImageSource, IDisposable
 
     public ImageShape Shape => Images.Shape;
 
-    public override void Read(int index, ImageShape shape, Span<byte> planar) => Resampling.CoverAndCrop(Images.Pixels(index), Shape, shape, planar);
+    public override void Read(int index, ImageShape shape, Span<byte> planar)
+    {
+        Resampling.CoverAndCrop(Images.Pixels(index), Shape, shape, planar);
+        Images.RequireAsOpened();
+    }
 
     public override ImageFacts Examine(int index) => new(Shape.Width, Shape.Height, Shape.Channels, "packed");
 

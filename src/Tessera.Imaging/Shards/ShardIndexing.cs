@@ -34,7 +34,7 @@ internal static class ShardIndexing
         try
         {
             using var file = File.OpenHandle(path); // of a link, what it leads to
-            return RandomAccess.GetLength(file) == shard.Length && File.GetLastWriteTimeUtc(file).Ticks == shard.Modified;
+            return FileStamp.Of(file) == new FileStamp(shard.Length, shard.Modified);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

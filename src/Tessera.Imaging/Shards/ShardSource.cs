@@ -14,7 +14,7 @@ internal sealed class ShardSource : EncodedSource, IDisposable
         : base($"WebDataset shards{files.Words}", location, classes.Names, classes.Titles, pictures, Hash(pictures, classes))
     {
         this.pictures = pictures;
-        parts = new FileParts([.. files.All.Select(name => Path.Join(files.Root, name))], PictureFiles.OfSystem);
+        parts = new FileParts([.. files.All.Select(name => Path.Join(files.Root, name))], [.. pictures.Shards.Select(shard => new FileStamp(shard.Length, shard.Modified))], PictureFiles.OfSystem);
     }
 
     /// <exception cref="ImageSourceException">A shard is missing, cut short or compressed, a label makes no sense, or there is no picture.</exception>
@@ -136,9 +136,12 @@ internal sealed class ShardClasses
         return new ShardClasses(names, titles, [.. shards.Select(shard => shard.Words.Length == 0 ? null : Array.ConvertAll(shard.Words, word => numbers[word]))]);
     }
 
-    /// <summary>Writes the list beside shards.</summary>
-    public static void Write(string folder, IReadOnlyList<string> names, IReadOnlyList<string> titles) => WholeFile.Write(
-        Path.Join(folder, FileName), string.Concat(names.Zip(titles, (name, title) => (name == title ? name : $"{name}\t{title}") + "\n")));
+    /// <summary>Where the list lies beside shards.</summary>
+    public static string FileIn(string folder) => Path.Join(folder, FileName);
+
+    /// <summary>Writes the list.</summary>
+    public static void Write(string file, IReadOnlyList<string> names, IReadOnlyList<string> titles) => WholeFile.Write(
+        file, string.Concat(names.Zip(titles, (name, title) => (name == title ? name : $"{name}\t{title}") + "\n")));
 
     private static (List<string>, List<string>) Named(List<string> names) => (names, names);
 

@@ -33,7 +33,7 @@ internal sealed class ParquetFile : IDisposable
         try
         {
             opened = Open();
-            (Length, Modified) = (opened.Stream.Length, File.GetLastWriteTimeUtc(opened.Stream.SafeFileHandle).Ticks);
+            Stamp = FileStamp.Of(opened.Stream.SafeFileHandle);
             ClassNames = NamesOf(opened);
             Groups = [.. Enumerable.Range(0, opened.Reader.RowGroupCount).Select(Describe)];
         }
@@ -49,10 +49,8 @@ internal sealed class ParquetFile : IDisposable
         }
     }
 
-    public long Length { get; }
-
-    /// <summary>UTC ticks of the last change.</summary>
-    public long Modified { get; }
+    /// <summary>What the file was when it was opened.</summary>
+    public FileStamp Stamp { get; }
 
     /// <summary>By label; empty where the file names none.</summary>
     public IReadOnlyList<string> ClassNames { get; }
@@ -60,7 +58,7 @@ internal sealed class ParquetFile : IDisposable
     public IReadOnlyList<ParquetGroup> Groups { get; }
 
     /// <summary>The encoded pictures of a row group; null for a row without one.</summary>
-    /// <exception cref="ImageAccessException">The file cannot be read, or is damaged there.</exception>
+    /// <exception cref="ImageAccessException">The file cannot be read, is damaged there, or is another than it was.</exception>
     public byte[]?[] Read(int group) => files.Patiently(path, () =>
     {
         lock (gate)
@@ -71,11 +69,14 @@ internal sealed class ParquetFile : IDisposable
                 RequirePages(opened, opened.Pictures, group);
                 using var rows = opened.Reader.OpenRowGroupReader(group);
                 using var column = ReadColumn(rows, opened.Pictures);
-                return Rows((RawColumnData<ReadOnlyMemory<byte>>)column, opened.Pictures, Groups[group].Labels.Length, picture => picture.ToArray(), null);
+                var pictures = Rows((RawColumnData<ReadOnlyMemory<byte>>)column, opened.Pictures, Groups[group].Labels.Length, picture => picture.ToArray(), null);
+                return IsAsListed(opened) ? pictures : throw ImageAccessException.Changed(path);
             }
             catch (Exception error) when (IsDamage(error))
             {
+                var changed = opened is { } still && !IsAsListed(still);
                 Close();
+                if (changed) throw ImageAccessException.Changed(path, error);
                 throw new ImageAccessException(path, $"is damaged in row group {group} ({error.Message.TrimEnd('.')}): get it anew", error);
             }
             catch
@@ -94,6 +95,9 @@ internal sealed class ParquetFile : IDisposable
     /// <summary>Whether what was thrown is of the file's bytes, and not of the system: the package throws whatever its code runs into.</summary>
     private static bool IsDamage(Exception error) => error is EndOfStreamException or not (ImagingException or OutOfMemoryException or IOException or UnauthorizedAccessException);
 
+    /// <summary>Asked when pictures were read, so that what was written meanwhile is seen too.</summary>
+    private bool IsAsListed(Opened file) => FileStamp.Of(file.Stream.SafeFileHandle) == Stamp;
+
     private void Close()
     {
         opened?.Dispose();
@@ -106,6 +110,7 @@ internal sealed class ParquetFile : IDisposable
         ParquetReader? reader = null;
         try
         {
+            if (Groups is not null && FileStamp.Of(stream.SafeFileHandle) != Stamp) throw ImageAccessException.Changed(path); // it was opened before
             ParquetClaims.RequireFooter(stream);
             reader = ParquetReader.CreateAsync(stream, leaveStreamOpen: true).GetAwaiter().GetResult();
             var features = FeaturesOf(reader);
@@ -127,7 +132,7 @@ internal sealed class ParquetFile : IDisposable
     private ParquetGroup Describe(int group)
     {
         using var rows = opened!.Reader.OpenRowGroupReader(group);
-        if (rows.RowCount < 0 || rows.RowCount > Length) throw new InvalidDataException($"row group {group} claims {rows.RowCount} rows");
+        if (rows.RowCount < 0 || rows.RowCount > Stamp.Length) throw new InvalidDataException($"row group {group} claims {rows.RowCount} rows");
         var bytes = rows.GetMetadata(opened.Pictures)?.MetaData?.TotalUncompressedSize ?? throw new InvalidDataException($"row group {group} has no pictures");
         var labels = new int[rows.RowCount];
         if (opened.Labels is not { } column)
@@ -179,7 +184,7 @@ internal sealed class ParquetFile : IDisposable
     {
         using var rows = file.Reader.OpenRowGroupReader(group);
         var chunk = rows.GetMetadata(column)?.MetaData ?? throw new InvalidDataException($"row group {group} lacks the column {column.Path}");
-        if (chunk.NumValues < 0 || chunk.NumValues > Length) throw new InvalidDataException($"a column claims {chunk.NumValues} values");
+        if (chunk.NumValues < 0 || chunk.NumValues > Stamp.Length) throw new InvalidDataException($"a column claims {chunk.NumValues} values");
         var first = chunk.DictionaryPageOffset is > 0 and var dictionary ? Math.Min(dictionary, chunk.DataPageOffset) : chunk.DataPageOffset; // some writers say 0 for none
         ParquetClaims.RequirePages(file.Stream, first, chunk.TotalCompressedSize, chunk.NumValues);
     }

@@ -71,7 +71,7 @@ internal sealed class ParquetSource : EncodedSource, IDisposable
         foreach (var group in pictures.Groups)
         {
             fingerprint.Append(group.Name);
-            fingerprint.Append(group.IsTest ? 1 : 0, group.File.Length, group.File.Modified, group.FirstRow);
+            fingerprint.Append(group.IsTest ? 1 : 0, group.File.Stamp.Length, group.File.Stamp.Modified, group.FirstRow);
             fingerprint.AppendAll<int>(group.Group.Labels);
         }
         return fingerprint.ToString();

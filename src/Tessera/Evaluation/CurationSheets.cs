@@ -54,7 +54,7 @@ public static class CurationSheets
         void Put(string name, Action<string> write)
         {
             var path = Path.Combine(folder, name);
-            write(path);
+            WholeFile.Naming(path, () => write(path));
             files.Add(path);
         }
 

@@ -134,20 +134,7 @@ public static class OnnxExport
         };
         var words = $"{result}, of {metadata.Model}";
         var model = graph.Model(EnvironmentReport.Version, words, (OnnxMetadata.Key, metadata.ToJson()));
-        Replace(file, () => WholeFile.Write(file, stream => model.WriteTo(stream)));
-    }
-
-    /// <summary>Writes a file, and tells in one sentence where it cannot be.</summary>
-    internal static void Replace(string file, Action write)
-    {
-        try
-        {
-            write();
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new IOException($"{file} cannot be written: {exception.Message.TrimEnd('.')}.", exception);
-        }
+        WholeFile.Naming(file, () => WholeFile.Write(file, stream => model.WriteTo(stream)));
     }
 
     private static OnnxMetadata Describe(string holds, string source, ModelDescription description, OnnxExportOptions options)

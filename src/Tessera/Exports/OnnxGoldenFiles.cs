@@ -121,7 +121,7 @@ internal static class OnnxGoldenFiles
             Tolerance = Tolerance,
         });
         var written = OnnxGolden.FileOf(file);
-        OnnxExport.Replace(written, () => WholeFile.Write(written, golden.ToJson()));
+        WholeFile.Naming(written, () => WholeFile.Write(written, golden.ToJson()));
         return written;
     }
 

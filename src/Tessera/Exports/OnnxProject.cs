@@ -38,10 +38,10 @@ public static class OnnxProject
         var (program, project) = (Path.Combine(folder, ProgramFile), Path.Combine(folder, $"{Path.GetFileName(Path.GetFullPath(folder).TrimEnd(Path.DirectorySeparatorChar))}.csproj"));
         // Somebody may have written in them since.
         if (new[] { program, project }.FirstOrDefault(File.Exists) is { } there) throw new IOException($"{there} is there already: name a folder without a program.");
-        OnnxExport.Replace(folder, () => Directory.CreateDirectory(folder));
+        WholeFile.Naming(folder, () => Directory.CreateDirectory(folder));
         var exported = export(Path.Combine(folder, name));
-        OnnxExport.Replace(program, () => WholeFile.Write(program, ProgramText(resource)));
-        OnnxExport.Replace(project, () => WholeFile.Write(project, ProjectText(Path.GetFileNameWithoutExtension(name))));
+        WholeFile.Naming(program, () => WholeFile.Write(program, ProgramText(resource)));
+        WholeFile.Naming(project, () => WholeFile.Write(project, ProjectText(Path.GetFileNameWithoutExtension(name))));
         return [exported.File, .. exported.Golden is { } golden ? [golden] : Array.Empty<string>(), program, project];
     }
 

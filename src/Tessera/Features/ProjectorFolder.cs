@@ -23,14 +23,11 @@ public static class ProjectorFolder
         ArgumentNullException.ThrowIfNull(picture);
         if (set.Count == 0) throw new VectorException("There are no vectors to show.");
         Directory.CreateDirectory(folder);
-        Table(Vectors, set.Count, (line, row) => line.AppendJoin('\t', set.Vectors[row].ToArray().Select(v => v.ToString(CultureInfo.InvariantCulture))));
         var hasClasses = set.Classes.Count > 0;
-        Table(Metadata, set.Count, (line, row) => _ = hasClasses // a table of one column has no line of headings
-            ? line.Append(Word(set.Names[row])).Append('\t').Append(Word(set.ClassOf(row) ?? "")) : line.Append(Word(set.Names[row])), hasClasses ? "name\tclass" : null);
         var first = picture(0);
         var side = SpriteSheet.Side(set.Count, Math.Max(first.Width, first.Height));
-        PngFile.Save(Path.Combine(folder, Sprite), SpriteSheet.Encode(set.Count, picture, side));
-        WholeFile.Write(Path.Combine(folder, "projector_config.pbtxt"), string.Create(CultureInfo.InvariantCulture, $$"""
+        var sprite = SpriteSheet.Encode(set.Count, picture, side);
+        var config = string.Create(CultureInfo.InvariantCulture, $$"""
             embeddings {
               tensor_name: "pictures"
               tensor_path: "{{Vectors}}"
@@ -42,19 +39,32 @@ public static class ProjectorFolder
               }
             }
 
-            """));
+            """);
+        WholeFile.WriteTogether(
+        [
+            Table(Vectors, (line, row) => line.AppendJoin('\t', set.Vectors[row].ToArray().Select(v => v.ToString(CultureInfo.InvariantCulture)))),
+            Table(Metadata, (line, row) => _ = hasClasses // a table of one column has no line of headings
+                ? line.Append(Word(set.Names[row])).Append('\t').Append(Word(set.ClassOf(row) ?? "")) : line.Append(Word(set.Names[row])), hasClasses ? "name\tclass" : null),
+            (Path.Combine(folder, Sprite), stream => stream.Write(sprite)),
+            (Path.Combine(folder, "projector_config.pbtxt"), stream => stream.Write(Encoding.UTF8.GetBytes(config))),
+        ]);
 
-        void Table(string name, int rows, Action<StringBuilder, int> write, string? headings = null) => WholeFile.Write(Path.Combine(folder, name), stream =>
+        (string, Action<FileStream>) Table(string name, Action<StringBuilder, int> write, string? headings = null)
         {
-            using var text = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
-            if (headings is not null) text.WriteLine(headings);
-            var line = new StringBuilder();
-            for (var row = 0; row < rows; row++)
+            return (Path.Combine(folder, name), Lines);
+
+            void Lines(FileStream stream)
             {
-                write(line.Clear(), row);
-                text.WriteLine(line);
+                using var text = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
+                if (headings is not null) text.WriteLine(headings);
+                var line = new StringBuilder();
+                for (var row = 0; row < set.Count; row++)
+                {
+                    write(line.Clear(), row);
+                    text.WriteLine(line);
+                }
             }
-        });
+        }
     }
 
     /// <summary>The format knows no quotes: what parts columns and rows becomes a blank.</summary>

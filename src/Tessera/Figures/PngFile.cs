@@ -36,15 +36,5 @@ internal static class PngFile
 
     /// <summary>Replaces the file when the new one is whole.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void Save(string file, byte[] png)
-    {
-        try
-        {
-            WholeFile.Write(file, png);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new IOException($"{file} cannot be written: {exception.Message.TrimEnd('.')}.", exception);
-        }
-    }
+    public static void Save(string file, byte[] png) => WholeFile.Naming(file, () => WholeFile.Write(file, png));
 }

@@ -14,13 +14,16 @@ namespace Tessera.Figures;
 /// </remarks>
 public sealed class TensorBoardWriter : IDisposable
 {
-    private const string FileVersion = "brain.Event:2";
+    private const string FileVersion = "brain.Event:2", Prefix = "events.out.tfevents.";
+    private const long LastSecond = 9_999_999_998; // a larger number in a name is no time of this program's, and would be longer than ten digits
     private readonly FileStream stream;
     private readonly TimeProvider time;
+    private readonly DateTimeOffset begun;
+    private readonly long begunAt; // of the clock that does not jump
 
     /// <summary>Begins a new event file in a folder; files that are there already stay, and TensorBoard reads them as one run.</summary>
     /// <param name="folder">Made where it is missing.</param>
-    /// <param name="time">Gives the events' time; the system's where null.</param>
+    /// <param name="time">Gives the events' time; the system's where null. Its wall clock is asked once: where that is put forward or back later, the events still follow each other.</param>
     /// <exception cref="IOException">The file cannot be made.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written.</exception>
     public TensorBoardWriter(string folder, TimeProvider? time = null)
@@ -28,6 +31,8 @@ public sealed class TensorBoardWriter : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         this.time = time ?? TimeProvider.System;
         Directory.CreateDirectory(folder);
+        begunAt = this.time.GetTimestamp();
+        begun = After(folder, this.time.GetUtcNow());
         stream = Create(folder);
         Write(step: 0, output =>
         {
@@ -82,15 +87,22 @@ public sealed class TensorBoardWriter : IDisposable
     /// <summary>Flushes and closes the file.</summary>
     public void Dispose() => stream.Dispose();
 
+    /// <summary>Now, but a second after the last file that is there was begun: a clock may have been put back since, or the second be the same.</summary>
+    private static DateTimeOffset After(string folder, DateTimeOffset now)
+    {
+        var last = Directory.EnumerateFiles(folder, Prefix + "*")
+            .Select(file => long.TryParse(System.IO.Path.GetFileName(file)[Prefix.Length..].Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : 0)
+            .Where(seconds => seconds <= LastSecond).DefaultIfEmpty(-1).Max();
+        return now.ToUnixTimeSeconds() > last ? now : DateTimeOffset.FromUnixTimeSeconds(last + 1);
+    }
+
     private FileStream Create(string folder)
     {
         // TensorBoard looks for "tfevents" in the name and reads a run's files in the names' order.
-        var seconds = time.GetUtcNow().ToUnixTimeSeconds().ToString("D10", CultureInfo.InvariantCulture);
-        var name = System.IO.Path.Combine(folder, $"events.out.tfevents.{seconds}.{Environment.MachineName}.{Environment.ProcessId}");
-        var number = 0;
-        while (File.Exists($"{name}.{number}")) number++;
+        var seconds = begun.ToUnixTimeSeconds().ToString("D10", CultureInfo.InvariantCulture);
+        var name = System.IO.Path.Combine(folder, $"{Prefix}{seconds}.{Environment.MachineName}.{Environment.ProcessId}.0");
         // Without a buffer a full disk is met where an event is added, not on closing, where it would hide another error.
-        return new FileStream($"{name}.{number}", FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        return new FileStream(name, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
     }
 
     private void WriteSummary(string tag, long step, Action<CodedOutputStream> writeValue)
@@ -107,7 +119,7 @@ public sealed class TensorBoardWriter : IDisposable
 
     private void Write(long step, Action<CodedOutputStream> writeWhat)
     {
-        var seconds = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
+        var seconds = (begun + time.GetElapsedTime(begunAt) - DateTimeOffset.UnixEpoch).TotalSeconds;
         WriteRecord(Encode(output =>
         {
             output.WriteRawTag(Tag(1, WireFormat.WireType.Fixed64)); // Event.wall_time

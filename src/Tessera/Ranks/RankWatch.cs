@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
@@ -100,8 +101,8 @@ internal sealed class RankWatch : IDisposable
     // Those that cannot reach this rank say so where all meet; none is waited for much longer than its tries take.
     private bool Accepted(Socket listener, byte[] token)
     {
-        var until = DateTime.UtcNow + (Reach * 4);
-        while (peers.Count < ranks.Size - 1 && DateTime.UtcNow < until)
+        var begun = Stopwatch.StartNew();
+        while (peers.Count < ranks.Size - 1 && begun.Elapsed < Reach * 4)
         {
             if (!listener.Poll(TimeSpan.FromMilliseconds(200), SelectMode.SelectRead)) continue;
             var socket = listener.Accept();
@@ -180,19 +181,20 @@ internal sealed class RankWatch : IDisposable
     /// <returns>False where the other side closed, or was silent for too long.</returns>
     private static bool Filled(Socket socket, byte[] frame, TimeSpan patience)
     {
-        var since = DateTime.UtcNow;
+        var silence = Stopwatch.StartNew(); // a date jumps when a clock is set, and a rank is not lost by that
         for (var at = 0; at < frame.Length;)
         {
-            var before = DateTime.UtcNow;
+            var before = silence.Elapsed;
             if (!socket.Poll(Beat, SelectMode.SelectRead))
             {
-                if (DateTime.UtcNow - before > Beat * 2) since = DateTime.UtcNow; // this process itself stood still
-                if (DateTime.UtcNow - since > patience) return false;
+                if (silence.Elapsed - before > Beat * 2) silence.Restart(); // this process itself stood still
+                if (silence.Elapsed > patience) return false;
                 continue;
             }
             var read = socket.Receive(frame, at, frame.Length - at, SocketFlags.None);
             if (read == 0) return false;
-            (at, since) = (at + read, DateTime.UtcNow);
+            at += read;
+            silence.Restart();
         }
         return true;
     }

@@ -24,7 +24,7 @@ public static class RunEvaluations
     {
         ArgumentNullException.ThrowIfNull(images);
         var file = RunDirectory.EvaluationFile(folder, split == MeasuredSplit.HeldOut ? evaluation : $"{evaluation}-{ReportText.Word(split)}");
-        RunDirectory.WriteText(file, JsonSerializer.Serialize(new KeptEvaluation<T>(evaluation, DateTimeOffset.UtcNow, images.SourceLocation, images.Fingerprint, report), TesseraJson.Options) + "\n");
+        RunDirectory.WriteText(file, JsonSerializer.Serialize(new KeptEvaluation<T>(evaluation, TimeProvider.System.GetUtcNow(), images.SourceLocation, images.Fingerprint, report), TesseraJson.Options) + "\n");
         return file;
     }
 

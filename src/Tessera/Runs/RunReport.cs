@@ -45,7 +45,7 @@ public static class RunReport
             ? Directory.GetFiles(Path.Combine(folder, "reconstructions"), "epoch-*.png").Order(StringComparer.Ordinal).ToList() : new List<string>();
         var page = new Page(
             Path.GetFileName(Path.GetFullPath(folder).TrimEnd(Path.DirectorySeparatorChar)),
-            DateTime.Now.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture),
+            TimeProvider.System.GetLocalNow().ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture),
             isFinetuning ? "fine-tuning" : "pretraining",
             [.. facts(metrics)],
             Charts(metrics.Panels()),

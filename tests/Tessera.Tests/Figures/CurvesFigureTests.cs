@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
@@ -7,7 +8,7 @@ using Tessera.Tests.Fixtures;
 
 namespace Tessera.Tests.Figures;
 
-public sealed class CurvesFigureTests : IDisposable
+public sealed partial class CurvesFigureTests : IDisposable
 {
     private static readonly SKColor Blue = new(0x00, 0x72, 0xB2);
     private static readonly SKColor Grey = new(0x6B, 0x6B, 0x6B);
@@ -66,6 +67,30 @@ public sealed class CurvesFigureTests : IDisposable
         scales[1].Top.ShouldBeInRange(14, 14.1); // upwards each has its own
         scales[2].Right.ShouldBeGreaterThan(900);
         PanelScale.Of(figure[3], figure).ShouldBeNull();
+    }
+
+    /// <summary>As drawn: an epoch stands at the same place in every panel, of whatever epochs it knows and however long its names are.</summary>
+    [Fact]
+    public void An_Epoch_Stands_At_One_Place_In_Every_Panel_That_Is_Drawn()
+    {
+        Panel[] figure =
+        [
+            new("Loss", "epoch", "error", [new Curve("loss", Epochs, [4, 3, 2, 1])]),
+            new("Held out", "epoch", "dB", [new Curve("a model with a long name", [2, 3], [14, 15])]),
+        ];
+
+        var (first, second) = (Marks(CurvesFigure.EncodeSvg(figure[0], figure)), Marks(CurvesFigure.EncodeSvg(figure[1], figure)));
+        first.Length.ShouldBe(4);
+        second.ShouldBe(first[1..3]);
+
+        using var picture = Drawn(figure);
+        var scale = picture.Width / 960.0; // of the SVG's units
+        Blues(top: 0).ShouldBeInRange(scale * double.Parse(first[0]) - 10, scale * double.Parse(first[0])); // a mark's rim is up to 3 units before it
+        Blues(top: picture.Height / 2).ShouldBeInRange(scale * double.Parse(second[0]) - 10, scale * double.Parse(second[0]));
+
+        double Blues(int top) => Enumerable.Range(0, picture.Width).First(x => Count(picture, SKRectI.Create(x, top, 1, picture.Height / 2), Blue) > 0);
+
+        static string[] Marks(string svg) => [.. Mark().Matches(svg).Select(mark => mark.Groups[1].Value).Distinct()]; // each is filled, and has a rim
     }
 
     [Fact]
@@ -155,6 +180,9 @@ public sealed class CurvesFigureTests : IDisposable
             means[75].ShouldBe(values[72..79].Average(), 1e-9);
             means.ShouldAllBe(mean => mean >= values.Min() - 1e-9 && mean <= values.Max() + 1e-9);
         });
+
+    [GeneratedRegex("<ellipse fill=\"#0072B2\" cx=\"([^\"]*)\"")]
+    private static partial Regex Mark();
 
     private SKBitmap Drawn(params Panel[] panels)
     {

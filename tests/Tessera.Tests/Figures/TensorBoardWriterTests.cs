@@ -40,6 +40,42 @@ public sealed class TensorBoardWriterTests : IDisposable
         Text(record[3]).ShouldBe("brain.Event:2");
     }
 
+    /// <summary>A clock that is set tells nothing of the time that passes between two events.</summary>
+    [Theory]
+    [InlineData(86_400)]
+    [InlineData(-365 * 86_400)]
+    public void Events_Follow_Each_Other_Whatever_The_Wall_Clock_Does(double jump)
+    {
+        var clock = new StoppedClock(1_700_000_000);
+        using var writer = new TensorBoardWriter(folder.Path, clock);
+        (clock.Seconds, clock.Passed) = (clock.Seconds + 10, 10);
+        writer.AddScalar("loss", 1, 1);
+        (clock.Seconds, clock.Passed) = (clock.Seconds + 10 + jump, 20);
+        writer.AddScalar("loss", 1, 2);
+        writer.Flush();
+
+        Records(writer.Path).Select(record => Double(record[1]) - 1_700_000_000).ShouldBe([0, 10, 20]);
+    }
+
+    /// <summary>TensorBoard reads a run's files in their names' order: what a run that goes on adds must come last, though a clock was put back, or the same second ends one process and begins the next.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(0)]
+    [InlineData(-86_400 * 365)]
+    public void A_File_Is_Read_After_Those_That_Were_There(double later)
+    {
+        var clock = new StoppedClock(1_700_000_000);
+        string first, second, third;
+        using (var writer = new TensorBoardWriter(folder.Path, clock)) first = writer.Path;
+        clock.Seconds += later;
+        using (var writer = new TensorBoardWriter(folder.Path, clock)) second = writer.Path;
+        using (var writer = new TensorBoardWriter(folder.Path, clock)) third = writer.Path;
+
+        Directory.GetFiles(folder.Path).Order(StringComparer.Ordinal).ShouldBe([first, second, third]);
+        Double(Records(second)[0][1]).ShouldBe(1_700_000_001);
+        Double(Records(third)[0][1]).ShouldBe(1_700_000_002);
+    }
+
     [Fact]
     public void Scalars_Read_Back()
     {
@@ -184,8 +220,17 @@ public sealed class TensorBoardWriterTests : IDisposable
         return (long)ReadVarint(bytes, ref at);
     }
 
+    /// <summary>A wall clock that can be set, and one of the time that passes, which cannot.</summary>
     private sealed class StoppedClock(double seconds) : TimeProvider
     {
-        public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddSeconds(seconds);
+        public double Seconds { get; set; } = seconds;
+
+        public double Passed { get; set; }
+
+        public override long TimestampFrequency => 1000;
+
+        public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddSeconds(Seconds);
+
+        public override long GetTimestamp() => (long)(Passed * TimestampFrequency);
     }
 }

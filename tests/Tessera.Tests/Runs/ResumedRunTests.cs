@@ -112,6 +112,28 @@ public sealed class ResumedRunTests(PackedShapes shapes) : IClassFixture<PackedS
         second.HeldOut.ShouldBe(first.HeldOut);
     }
 
+    /// <summary>What a finished run left is no result of the longer one: whoever asks for the run's model meanwhile gets its newest checkpoint.</summary>
+    [Fact]
+    public void A_Run_That_Is_Lengthened_Has_No_Result_Until_It_Ends_Again()
+    {
+        var constant = Options.WithTraining(t => t with { Schedule = ScheduleShape.Constant, WarmupEpochs = 0.5, Epochs = 1 });
+        var longer = constant.WithTraining(t => t with { Epochs = 2 });
+        var (whole, run) = (folder.File("whole"), folder.File("run"));
+        TestRuns.Train(whole, longer, shapes.Images);
+        TestRuns.Train(run, constant, shapes.Images);
+        var shorter = TestRuns.HashOfResult(run);
+        var (opened, begun) = PretrainRun.Open(run);
+        using (opened) opened.WriteOptions(PretrainRun.GoOn(begun, begun.WithTraining(t => t with { Epochs = 2 })).Options);
+
+        TestRuns.TrainUntil(run, longer, shapes.Images, 6);
+
+        File.Exists(Path.Combine(run, "model.safetensors")).ShouldBeFalse();
+        using (var unfinished = Tessera.Weights.ModelFile.Load(run)) unfinished.Description.Training["step"].ShouldBe("6");
+        TestRuns.Train(run, longer, shapes.Images);
+        TestRuns.HashOfResult(run).ShouldBe(TestRuns.HashOfResult(whole));
+        TestRuns.HashOfResult(run).ShouldNotBe(shorter);
+    }
+
     [Fact]
     public void Finishes_A_Trained_Run_Whose_Log_Was_Lost()
     {

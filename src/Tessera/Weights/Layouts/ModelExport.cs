@@ -187,8 +187,8 @@ public static class ModelExport
         Directory.CreateDirectory(output);
         var (weights, config, pictures) = (Path.Combine(output, ModelFile.ResultName), Path.Combine(output, "config.json"), Path.Combine(output, "preprocessor_config.json"));
         SafetensorsWriter.Write(weights, made.Tensors, Exported(made.Description));
-        WholeFile.Write(config, JsonSerializer.Serialize(HuggingFaceConfig.Of(made.Description, made.Layout!), TesseraJson.Options) + "\n");
-        WholeFile.Write(pictures, JsonSerializer.Serialize(HuggingFaceConfig.Preprocessing(made.Description), TesseraJson.Options) + "\n");
+        WholeFile.Naming(config, () => WholeFile.Write(config, JsonSerializer.Serialize(HuggingFaceConfig.Of(made.Description, made.Layout!), TesseraJson.Options) + "\n"));
+        WholeFile.Naming(pictures, () => WholeFile.Write(pictures, JsonSerializer.Serialize(HuggingFaceConfig.Preprocessing(made.Description), TesseraJson.Options) + "\n"));
         return [weights, config, pictures];
     }
 
