@@ -29,7 +29,10 @@ public sealed record Measurement(double Median, double Lowest, double Highest, i
 }
 
 /// <summary>Times work on a device. The device is waited for at the ends of a round alone, unless the caller asks for more.</summary>
-internal sealed class RoundClock(Device device, CancellationToken cancellation)
+/// <param name="device">The device.</param>
+/// <param name="cancellation">Ends a round.</param>
+/// <param name="synchronize">Waits for a GPU; null: by libtorch.</param>
+internal sealed class RoundClock(Device device, CancellationToken cancellation, Action<Device>? synchronize = null)
 {
     private const int MostCalls = 100_000;
 
@@ -38,7 +41,7 @@ internal sealed class RoundClock(Device device, CancellationToken cancellation)
     /// <summary>Waits until the device has done all that was asked of it.</summary>
     public void Wait()
     {
-        if (device.type == DeviceType.CUDA) cuda.synchronize();
+        if (device.type == DeviceType.CUDA) (synchronize ?? cuda.synchronize)(device);
     }
 
     /// <summary>How many calls of the work last about so many seconds, at least one. Warms it up on the way.</summary>

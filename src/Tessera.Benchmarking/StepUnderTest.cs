@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Tessera.Data;
 using Tessera.Runtime;
 using Tessera.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Benchmarking;
@@ -48,8 +47,7 @@ internal sealed class StepUnderTest : IDisposable
     /// <summary>How many of its parts of such a batch a worker computes one after the other.</summary>
     public int PartsPerWorker(int pictures)
     {
-        if (ComputeDevice.Resolve(options.Device).type != DeviceType.CPU) return 1;
-        var parts = BatchParts.Of(pictures, training.Workers, objective.Cost.BytesKept, objective.Cost.Tokens).Count;
+        var parts = training.Parts(pictures).Count;
         return (parts + training.Workers - 1) / training.Workers;
     }
 

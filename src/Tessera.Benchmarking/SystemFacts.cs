@@ -8,7 +8,7 @@ namespace Tessera.Benchmarking;
 internal static class SystemFacts
 {
     public static SystemReport Of(Device device) => new(
-        EnvironmentReport.ProcessorName, Environment.ProcessorCount, get_num_threads(), CudaDriver.Name(device) ?? device.ToString(),
+        EnvironmentReport.ProcessorName, Environment.ProcessorCount, get_num_threads(), CudaDriver.Installed.Name(device) ?? device.ToString(),
         RuntimeInformation.OSDescription, RuntimeInformation.FrameworkDescription,
         EnvironmentReport.Version);
 }

@@ -41,15 +41,15 @@ internal static class ExitCode
         if (options.Select(ImportCommand.Switch).OfType<string>().ToList() is { Count: > 0 } told)
             return $"{message.TrimEnd('.')} (tessera import FILE -o OUT, with {string.Join(" and ", told)}).";
         Func<string, string?> ofRun = verb == "finetune" ? new FinetuneOptionSet().Switch : new PretrainOptionSet().Switch;
-        var switches = options.Select(o => o is "Resume" or "Out" ? $"--{o.ToLowerInvariant()}" : o == "Init" && verb == "finetune" ? "--model" : ofRun(o)).OfType<string>();
-        return $"{message.TrimEnd('.')} ({string.Join(", ", switches)}).";
+        var switches = options.Select(o => o is "Resume" or "Out" ? $"--{o.ToLowerInvariant()}" : o == "Init" && verb == "finetune" ? "--model" : ofRun(o)).OfType<string>().ToList();
+        return switches.Count == 0 ? message : $"{message.TrimEnd('.')} ({string.Join(", ", switches)}).";
     }
 
     private static string OneLine(Exception error)
     {
         var message = error.Message.Split('\n')[0].Trim();
         var expected = error is UsageException or OptionsException or ComputeDeviceException or LibTorchException or RunDirectoryException
-            or TrainingDivergedException or RanksException or ModelFileException or VectorException or ImagingException or IOException or UnauthorizedAccessException;
+            or DeviceMemoryException or TrainingDivergedException or RanksException or ModelFileException or VectorException or ImagingException or IOException or UnauthorizedAccessException;
         return expected ? message : $"{error.GetType().Name}: {message} (--verbose shows where)";
     }
 }

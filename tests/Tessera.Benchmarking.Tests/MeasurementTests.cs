@@ -1,3 +1,6 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
 namespace Tessera.Benchmarking.Tests;
 
 /// <summary>Of rounds, of a step's phases, and of the process's memory.</summary>
@@ -15,6 +18,20 @@ public sealed class MeasurementTests
     [Fact]
     public void Takes_The_Mean_Of_Steps_Phase_By_Phase() =>
         ((new StepSeconds(1, 2, 3, 9, 4, 5, 25) + new StepSeconds(3, 4, 5, 1, 8, 7, 31)) / 2).ShouldBe(new StepSeconds(2, 3, 4, 5, 6, 6, 28));
+
+    /// <summary>A clock that waited for another GPU would measure how fast work is asked for.</summary>
+    [Fact]
+    public void Waits_For_The_Device_That_Is_Measured_At_The_Ends_Of_A_Round()
+    {
+        var happened = new List<string>();
+        var clock = new RoundClock(new Device(DeviceType.CUDA, 1), CancellationToken.None, device => happened.Add($"waited for {device}"));
+        clock.Seconds(2, () => happened.Add("worked"));
+        happened.ShouldBe(["waited for cuda:1", "worked", "worked", "waited for cuda:1"]);
+    }
+
+    [Fact]
+    public void Waits_For_Nothing_On_The_Cpu() =>
+        new RoundClock(CPU, CancellationToken.None, device => throw new InvalidOperationException($"waited for {device}")).Seconds(1, () => { }).ShouldBeGreaterThanOrEqualTo(0);
 
     [Fact]
     public void Reads_What_The_Kernel_Writes()

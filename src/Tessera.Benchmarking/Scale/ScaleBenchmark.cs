@@ -77,5 +77,5 @@ public sealed class ScaleBenchmark(ScaleOptions options, IProgress<BenchmarkProg
         pretraining with { Training = pretraining.Training with { BatchSize = 2, Accumulate = 1 } };
 
     private static long Memory(Device device) =>
-        device.type == DeviceType.CUDA ? CudaDriver.TotalMemory(device) : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        device.type == DeviceType.CUDA ? CudaDriver.Installed.TotalMemory(device) : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 }

@@ -102,19 +102,27 @@ public sealed class Augmentation
     /// <returns>(B, C, h, w), float32, 0 to 255</returns>
     public Tensor Apply(Tensor images, Tensor crops, Tensor? colours = null, Tensor? policy = null)
     {
+        using var constants = new DeviceConstants();
+        return Apply(images, crops, colours, policy, constants);
+    }
+
+    /// <summary>The same with constants that the caller keeps.</summary>
+    internal Tensor Apply(Tensor images, Tensor crops, Tensor? colours, Tensor? policy, DeviceConstants constants)
+    {
         using var scope = NewDisposeScope();
         var (batch, channels) = (images.shape[0], images.shape[1]);
-        var vertical = ResizeMatrix(crops.select(1, 0), crops.select(1, 2), height, cutHeight, flip: null);                   // (B, h, H)
-        var horizontal = ResizeMatrix(crops.select(1, 1), crops.select(1, 3), width, cutWidth, flip: crops.select(1, 4));     // (B, w, W)
+        var vertical = ResizeMatrix(crops.select(1, 0), crops.select(1, 2), height, cutHeight, flip: null, constants);               // (B, h, H)
+        var horizontal = ResizeMatrix(crops.select(1, 1), crops.select(1, 3), width, cutWidth, flip: crops.select(1, 4), constants); // (B, w, W)
         if (policy is not null)
         {
             vertical = ThreeAugment.BlurMatrix(policy, cutHeight).bmm(vertical);
             horizontal = ThreeAugment.BlurMatrix(policy, cutWidth).bmm(horizontal);
         }
         var rows = images.to(ScalarType.Float32).view(batch, channels * height, width).bmm(horizontal.transpose(1, 2)); // (B, C·H, w)
-        var cut = vertical.unsqueeze(1).matmul(rows.view(batch, channels, height, cutWidth));                           // (B, C, h, w)
+        var ofChannels = vertical.unsqueeze(1).expand(batch, channels, cutHeight, height).reshape(batch * channels, cutHeight, height); // (B·C, h, H)
+        var cut = ofChannels.bmm(rows.view(batch * channels, height, cutWidth)).view(batch, channels, cutHeight, cutWidth); // (B, C, h, w)
         if (policy is not null) cut = ThreeAugment.Solarize(cut, policy);
-        return (colours is null ? cut : ColourJitter.Apply(cut, colours)).MoveToOuterDisposeScope();
+        return (colours is null ? cut : ColourJitter.Apply(cut, colours, constants)).MoveToOuterDisposeScope();
     }
 
     private (float Top, float Left, float Height, float Width) DrawCrop(ref CounterRandom random)
@@ -131,21 +139,20 @@ public sealed class Augmentation
     }
 
     /// <returns>(B, size, source): how much of each source pixel goes into each output pixel; each row sums to 1.</returns>
-    private static Tensor ResizeMatrix(Tensor start, Tensor length, int source, int size, Tensor? flip)
+    private static Tensor ResizeMatrix(Tensor start, Tensor length, int source, int size, Tensor? flip, DeviceConstants constants)
     {
         using var scope = NewDisposeScope();
-        var centres = Centres(source, start.device);                                    // (source)
-        var output = Centres(size, start.device).unsqueeze(0);                          // (1, size)
+        var centres = Centres(source);                                                  // (source)
+        var output = Centres(size).unsqueeze(0);                                        // (1, size)
         if (flip is not null) output = output.Plus(flip.unsqueeze(1) * output.Times(-2).Plus(size)); // (B, size)
         var scale = length.Times(1.0 / size).unsqueeze(1);                              // (B, 1)
         var centre = start.unsqueeze(1).Plus(output * scale);                           // (B, size): in the source
         var reach = scale.AtLeast(1).unsqueeze(2);                                      // (B, 1, 1)
         var weight = (centre.unsqueeze(2) - centres).abs_().div_(reach).neg_().PlusInPlace(1).relu_(); // (B, size, source)
         return (weight / weight.sum(-1, keepdim: true)).MoveToOuterDisposeScope();
-    }
 
-    /// <returns>(count): where the centres of pixels lie</returns>
-    private static Tensor Centres(int count, Device device) => HeldNumbers.CountTo(count, device).PlusInPlace(0.5);
+        Tensor Centres(int count) => constants.Of(start.device, (nameof(Centres), count), () => HeldNumbers.CountTo(count, start.device).PlusInPlace(0.5)); // where pixels' centres lie
+    }
 }
 
 /// <summary>How training pictures are varied.</summary>

@@ -1,4 +1,5 @@
 using Tessera.Models;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Data;
@@ -13,6 +14,15 @@ namespace Tessera.Data;
 public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor? Labels, Tensor Pictures, MixDraw? Mix = null, Tensor? Paths = null) : IDisposable
 {
     private readonly int? whole;
+    private readonly PackedTensors? packed; // where all of its tensors lie; null: each for itself
+
+    private Batch(Batch other) // what `with` begins from
+    {
+        (Images, Views, Labels, Pictures, Mix, Paths, whole) = (other.Images, other.Views, other.Labels, other.Pictures, other.Mix, other.Paths, other.whole);
+        packed = null; // the copy will have other tensors
+    }
+
+    private Batch(Batch other, PackedTensors packed) : this(other) => this.packed = packed;
 
     /// <summary>Number of pictures B.</summary>
     public int Count => (int)Pictures.shape[0];
@@ -34,11 +44,32 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
     /// <summary>The same batch in the same memory, which lives as long as either of the two.</summary>
     internal Batch Share() => Each(t => t.alias().DetachFromDisposeScope());
 
-    /// <summary>The same batch in memory that a GPU fetches by itself, so that the transfer waits for nothing; this one is freed.</summary>
-    public Batch Pin()
+    /// <summary>
+    /// The same batch in memory that a GPU fetches by itself, so that the transfer waits for nothing, and a piece for each number format, so that there are
+    /// two or three transfers; this one is freed.
+    /// </summary>
+    public Batch Pin() => Packed(t => t.pin_memory());
+
+    /// <summary>The same batch in one piece a number format; this one is freed.</summary>
+    /// <param name="keep">See <see cref="PackedTensors.Of"/>.</param>
+    internal Batch Packed(Func<Tensor, Tensor> keep)
     {
-        using (this) return Each(t => t.pin_memory());
+        using (this)
+        {
+            var tensors = new List<Tensor>();
+            Each(t =>
+            {
+                tensors.Add(t);
+                return t;
+            });
+            return Of(PackedTensors.Of(tensors, keep));
+        }
     }
+
+    /// <summary>The same batch on a device; on the CPU in the same memory. It lives by itself.</summary>
+    internal Batch On(Device device) => device.type == DeviceType.CPU ? Share()
+        : packed is null ? Each(t => t.to(device, non_blocking: true).DetachFromDisposeScope())
+        : Of(packed.To(device));
 
     /// <summary>Frees the tensors.</summary>
     public void Dispose()
@@ -49,6 +80,14 @@ public sealed record Batch(Tensor? Images, IReadOnlyList<ViewDraw> Views, Tensor
         Pictures.Dispose();
         Mix?.Dispose();
         Paths?.Dispose();
+        packed?.Dispose();
+    }
+
+    /// <summary>This batch with the tensors of others that lie where its own do.</summary>
+    private Batch Of(PackedTensors others)
+    {
+        using var tensors = others.Open().GetEnumerator();
+        return new Batch(Each(_ => tensors.MoveNext() ? tensors.Current : throw new ArgumentException("There are fewer tensors than a batch has.", nameof(others))), others);
     }
 
     private Batch Each(Func<Tensor, Tensor> change)

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Tessera.Masking;
 using Tessera.Models;
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Data;
@@ -29,7 +30,7 @@ public sealed record ViewPlan(Augmentation? Augmentation, MaskSampler? Masks);
 /// <summary>A batch, or a part of one, as an objective sees it: on the device, every view cropped and standardised, and mixed where the plan says so.</summary>
 /// <param name="Views">As many as the plan has.</param>
 /// <param name="Labels">(B) int64, -1 for a picture without one; null where the plan asks for none.</param>
-/// <param name="Pictures">(B) int64, on the CPU: the pictures' indices in their data set.</param>
+/// <param name="Pictures">(B) int64: the pictures' indices in their data set.</param>
 /// <param name="Mix">What the pictures were mixed with; null: they are as they were.</param>
 /// <param name="Paths">
 /// (B, 2·depth) float32: what each branch of each picture is multiplied by, attention and then MLP, block by block; null: no branch is skipped.
@@ -51,8 +52,13 @@ public sealed record View(Tensor Pixels, PatchMask? Mask);
 /// <param name="normalization">How pixels are standardised.</param>
 /// <param name="device">Where.</param>
 /// <param name="resident">The pictures in the device's memory; null where batches bring their own.</param>
-internal sealed class BatchPreparation(BatchPlan plan, PixelNormalization normalization, Device device, ResidentPixels? resident = null)
+internal sealed class BatchPreparation(BatchPlan plan, PixelNormalization normalization, Device device, ResidentPixels? resident = null) : IDisposable
 {
+    private readonly DeviceConstants constants = new();
+
+    /// <summary>What steps need again and again.</summary>
+    public DeviceConstants Constants => constants;
+
     /// <summary>The views of a batch; may be called from several threads. The tensors belong to the dispose scope at hand.</summary>
     public PreparedBatch Prepare(Batch batch)
     {
@@ -63,13 +69,16 @@ internal sealed class BatchPreparation(BatchPlan plan, PixelNormalization normal
         return new PreparedBatch([.. mixed], labels, batch.Pictures, new PreparedMix(MixDraw.Following(labels!, Here(mix.Next.Labels)!), shares), Here(batch.Paths));
     }
 
+    /// <summary>Frees what was kept; plan and pictures stay.</summary>
+    public void Dispose() => constants.Dispose();
+
     private View[] Views(Batch batch)
     {
         var whole = (resident?.Gather(batch.Pictures) ?? batch.Images!.to(device, non_blocking: true)).to(ScalarType.Float32); // once for all views
         return [.. plan.Views.Zip(batch.Views, (view, draw) =>
         {
-            var changed = view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours), Here(draw.Policy)) ?? whole;
-            var pixels = normalization.Standardize(changed);
+            var changed = view.Augmentation?.Apply(whole, Here(draw.Crops)!, Here(draw.Colours), Here(draw.Policy), constants) ?? whole;
+            var pixels = normalization.Standardize(changed, constants);
             if (draw.Erased is not null) RandomErasing.Erase(pixels, Here(draw.Erased)); // its memory is this view's own
             return new View(pixels, draw.Mask?.To(device));
         })];

@@ -39,14 +39,15 @@ internal sealed class ColourJitter(double strength, int channels, ulong seed, Th
     /// <summary>Changes colours.</summary>
     /// <param name="pixels">(B, C, H, W), float32, 0 to 255</param>
     /// <param name="draws">As <see cref="Draw(ReadOnlySpan{int}, int, int)"/> gives them.</param>
+    /// <param name="constants">Keeps the channels' weights.</param>
     /// <returns>(B, C, H, W), float32, 0 to 255</returns>
-    public static Tensor Apply(Tensor pixels, Tensor draws)
+    public static Tensor Apply(Tensor pixels, Tensor draws, DeviceConstants constants)
     {
         using var scope = NewDisposeScope();
         var channels = pixels.shape[1];
         var colours = pixels.flatten(2);                                            // (B, C, H·W)
         var mean = colours.mean([2]);                                               // (B, C)
-        if (channels == 3) mean = mean.matmul(tensor(Luma, device: pixels.device)); // (B)
+        if (channels == 3) mean = mean.mv(constants.Of(pixels.device, Luma, () => tensor(Luma, device: pixels.device))); // (B)
         var shift = draws.narrow(2, channels, 1) * mean.view(-1, 1, 1);              // (B, C, 1)
         return draws.narrow(2, 0, channels).bmm(colours).PlusInPlace(shift).BetweenInPlace(0, 255).view(pixels.shape).MoveToOuterDisposeScope();
     }

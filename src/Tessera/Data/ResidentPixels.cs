@@ -21,9 +21,15 @@ public sealed class ResidentPixels : IDisposable
         if (images.DecodesWhenRead) return null; // there are too many even to pack
         var bytes = (long)images.Count * images.Shape.Pixels;
         var wanted = choice == DataOnDevice.Yes
-            || (choice == DataOnDevice.Auto && device.type == DeviceType.CUDA && bytes <= LargestShare * CudaDriver.TotalMemory(device));
-        return wanted ? new ResidentPixels(Upload(images, device)) : null;
+            || (choice == DataOnDevice.Auto && device.type == DeviceType.CUDA && bytes <= LargestShare * CudaDriver.Installed.TotalMemory(device));
+        return wanted ? Of(images, device) : null;
     }
+
+    /// <summary>All of them on a device, of which so many bytes are read at a time.</summary>
+    internal static ResidentPixels Of(ImageSet images, Device device, long chunkBytes = ChunkBytes) => new(Upload(images, device, chunkBytes));
+
+    /// <summary>What they take.</summary>
+    internal long Bytes => pixels.numel();
 
     /// <summary>A batch.</summary>
     /// <param name="pictures">(B), int64, on the CPU or the device: the pictures' indices</param>
@@ -37,11 +43,11 @@ public sealed class ResidentPixels : IDisposable
     /// <summary>Frees the device's memory.</summary>
     public void Dispose() => pixels.Dispose();
 
-    private static Tensor Upload(ImageSet images, Device device)
+    private static Tensor Upload(ImageSet images, Device device, long chunkBytes)
     {
         var shape = images.Shape;
         var target = empty([images.Count, shape.Channels, shape.Height, shape.Width], ScalarType.Byte, device).DetachFromDisposeScope();
-        var chunk = (int)Math.Clamp(ChunkBytes / shape.Pixels, 1, images.Count);
+        var chunk = (int)Math.Clamp(chunkBytes / shape.Pixels, 1, images.Count);
         for (var start = 0; start < images.Count; start += chunk)
         {
             using var scope = NewDisposeScope();

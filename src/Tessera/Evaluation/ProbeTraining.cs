@@ -39,7 +39,7 @@ internal sealed class ProbeTraining(ImageSet images, Func<Tensor, Tensor> vector
                 using var owned = drawn;
                 using var scope = NewDisposeScope();
                 cancellation.ThrowIfCancellationRequested();
-                var (features, labels) = (encoder.Encode(drawn), drawn.Labels!.to(device));
+                var (features, labels) = (encoder.Encode(drawn), drawn.Labels!.to(device, non_blocking: true));
                 EachHead(encoder.Threads, heads, h =>
                 {
                     using var inner = NewDisposeScope();
@@ -65,7 +65,7 @@ internal sealed class ProbeTraining(ImageSet images, Func<Tensor, Tensor> vector
             using var owned = batch;
             using var scope = NewDisposeScope();
             cancellation.ThrowIfCancellationRequested();
-            var (features, labels) = (encoder.Encode(batch), batch.Labels!.to(device).unsqueeze(1));
+            var (features, labels) = (encoder.Encode(batch), batch.Labels!.to(device, non_blocking: true).unsqueeze(1));
             EachHead(encoder.Threads, heads, h =>
             {
                 using var quiet = no_grad();

@@ -3,6 +3,8 @@ using Tessera.Imaging;
 using Tessera.Masking;
 using Tessera.Models;
 using Tessera.Ranks;
+using Tessera.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Evaluation;
@@ -22,6 +24,7 @@ public static class ReconstructionEvaluation
     /// <param name="ranks">Those who share the pictures, each with the same model; all get the figures of all pictures. Null: this process alone.</param>
     /// <param name="cancellation">Ends the evaluation early.</param>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
+    /// <exception cref="DeviceMemoryException">The device's memory is not enough.</exception>
     public static ReconstructionReport Run(
         MaskedAutoencoder model, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, MaskSampler masks,
         Device device, int? batchSize = null, IProgress<int>? progress = null, Communicator? ranks = null, CancellationToken cancellation = default)
@@ -33,30 +36,36 @@ public static class ReconstructionEvaluation
         using var baselines = new Baselines(encoder, device);
         var (restored, mean, distance) = (new Tally(), new Tally(), new Tally());
         var (loss, done) = (0.0, 0);
-        foreach (var batch in new BatchLoader(images, BatchPlan.Whole(masks)).Load(share, batchSize ?? BatchSizeFor(model.Options), epoch: 0))
+        var loader = new BatchLoader(images, BatchPlan.Whole(masks), pinned: device.type == DeviceType.CUDA);
+        foreach (var loaded in loader.Load(share, batchSize ?? BatchSizeFor(model.Options), epoch: 0))
         {
-            using var owned = batch;
+            using var owned = loaded;
             cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            var mask = batch.Views[0].Mask!.To(device);
-            var restoration = Restoration.Of(model, normalization, batch.Images!.to(device, non_blocking: true), mask);
-            var visible = Patches.Pick(Patches.Cut(restoration.Original, encoder.PatchSize), mask.Visible);
-
-            restored.Add(restoration.Pasted, restoration);
-            mean.Add(Fill(baselines.VisibleMean(visible, mask)), restoration);
-            distance.Add(Fill(baselines.InverseDistance(visible, mask)), restoration);
-            loss += restoration.Loss.item<float>() * batch.Count;
-            done += batch.Count;
-            progress?.Report(done);
-
-            Tensor Fill(Tensor hidden) =>
-                Patches.Join(mask.ToRasterOrder(cat([visible, hidden], dim: 1)), encoder.PatchSize, encoder.GridHeight);
+            DeviceMemory.For(device, () => Compare(loaded), () => new MemoryNeed($"restoring {loaded.Count} pictures at once", "restore fewer at once, leave it more, or compute on another device"));
+            progress?.Report(done += loaded.Count);
         }
         Tally[] tallies = [restored, mean, distance];
         var sums = ranks.Sum([loss, .. tallies.SelectMany(t => t.Sums)]);
         for (var i = 0; i < tallies.Length; i++) tallies[i].Sums = sums[(1 + 3 * i)..(4 + 3 * i)];
         return new ReconstructionReport(pictures.Length, sums[0] / pictures.Length, restored.Quality, mean.Quality, distance.Quality,
             model.Options.Target == ReconstructionTarget.NormalizedPixels);
+
+        void Compare(Batch loaded)
+        {
+            using var batch = loaded.On(device);
+            using var scope = NewDisposeScope();
+            var mask = batch.Views[0].Mask!;
+            var restoration = Restoration.Of(model, normalization, batch.Images!, mask);
+            var visible = Patches.Pick(Patches.Cut(restoration.Original, encoder.PatchSize), mask.Visible);
+
+            restored.Add(restoration.Pasted, restoration);
+            mean.Add(Fill(baselines.VisibleMean(visible, mask)), restoration);
+            distance.Add(Fill(baselines.InverseDistance(visible, mask)), restoration);
+            loss += restoration.Loss.item<float>() * batch.Count;
+
+            Tensor Fill(Tensor hidden) =>
+                Patches.Join(mask.ToRasterOrder(cat([visible, hidden], dim: 1)), encoder.PatchSize, encoder.GridHeight);
+        }
     }
 
     /// <summary>How many pictures are restored at once: the more, the faster, up to a budget.</summary>

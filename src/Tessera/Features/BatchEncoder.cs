@@ -12,6 +12,7 @@ namespace Tessera.Features;
 internal sealed class BatchEncoder(int part, Device device, Func<Tensor, Tensor> vectors, Augmentation? augmentation = null) : IDisposable
 {
     private readonly WorkerThreads threads = new(WorkerThreads.DefaultOn(device));
+    private readonly DeviceConstants constants = new();
 
     /// <summary>Pictures that all cores take at once.</summary>
     public int AtOnce => part * threads.Count;
@@ -21,16 +22,21 @@ internal sealed class BatchEncoder(int part, Device device, Func<Tensor, Tensor>
 
     /// <summary>The vectors of a batch; no gradient goes through them.</summary>
     /// <returns>(B, D), fp32, on the device</returns>
-    public Tensor Encode(Batch batch)
+    /// <exception cref="DeviceMemoryException">The device's memory is not enough.</exception>
+    public Tensor Encode(Batch batch) =>
+        DeviceMemory.For(device, () => Vectors(batch), () => new MemoryNeed($"the vectors of {AtOnce} pictures at once", "leave it more, or compute on another device"));
+
+    private Tensor Vectors(Batch batch)
     {
         var made = new Tensor[(batch.Count + part - 1) / part];
+        using var here = batch.On(device);
         threads.Run(worker =>
         {
             using var quiet = no_grad(); // not inference mode: what is trained on the vectors keeps them
             for (var i = worker; i < made.Length; i += threads.Count)
             {
                 using var scope = NewDisposeScope();
-                made[i] = vectors(Pixels(batch.Part((i * part)..Math.Min((i + 1) * part, batch.Count)))).DetachFromDisposeScope();
+                made[i] = vectors(Pixels(here.Part((i * part)..Math.Min((i + 1) * part, batch.Count)))).DetachFromDisposeScope();
             }
         });
         var all = cat(made);
@@ -38,11 +44,12 @@ internal sealed class BatchEncoder(int part, Device device, Func<Tensor, Tensor>
         return all;
     }
 
-    public void Dispose() => threads.Dispose();
-
-    private Tensor Pixels(Batch batch)
+    public void Dispose()
     {
-        var whole = batch.Images!.to(device, non_blocking: true);
-        return augmentation is null ? whole : augmentation.Apply(whole, batch.Views[0].Crops!.to(device), batch.Views[0].Colours?.to(device));
+        threads.Dispose();
+        constants.Dispose();
     }
+
+    private Tensor Pixels(Batch batch) => augmentation is null ? batch.Images!
+        : augmentation.Apply(batch.Images!, batch.Views[0].Crops!, batch.Views[0].Colours, policy: null, constants);
 }

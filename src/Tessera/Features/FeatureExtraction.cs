@@ -42,7 +42,8 @@ public static class FeatureExtraction
     {
         var taken = kind ?? FeatureKind.Standard;
         taken.Require(encoder.Options);
-        var plan = new Plan(taken.Width(encoder.Options), PartFor(encoder.Options), device, pixels => taken.Of(encoder, normalization.Standardize(pixels)));
+        using var constants = new DeviceConstants();
+        var plan = new Plan(taken.Width(encoder.Options), PartFor(encoder.Options), device, pixels => taken.Of(encoder, normalization.Standardize(pixels, constants)));
         return Run(plan, images, pictures, progress, ranks, cancellation);
     }
 
@@ -62,7 +63,8 @@ public static class FeatureExtraction
         Classifier model, PixelNormalization normalization, ImageSet images, ReadOnlyMemory<int> pictures, Device device,
         IProgress<int>? progress = null, Communicator? ranks = null, CancellationToken cancellation = default)
     {
-        var plan = new Plan(model.Classes, PartFor(model.Encoder.Options), device, pixels => model.call(normalization.Standardize(pixels)));
+        using var constants = new DeviceConstants();
+        var plan = new Plan(model.Classes, PartFor(model.Encoder.Options), device, pixels => model.call(normalization.Standardize(pixels, constants)));
         return Run(plan, images, pictures, progress, ranks, cancellation);
     }
 

@@ -12,9 +12,16 @@ public sealed record PixelNormalization(IReadOnlyList<double> Mean, IReadOnlyLis
     /// <returns>(B, C, H, W), float32</returns>
     public Tensor Standardize(Tensor pixels)
     {
+        using var constants = new DeviceConstants();
+        return Standardize(pixels, constants);
+    }
+
+    /// <summary>The same with constants that the caller keeps.</summary>
+    internal Tensor Standardize(Tensor pixels, DeviceConstants constants)
+    {
         using var scope = NewDisposeScope();
-        var scale = PerChannel(pixels.device, c => 1 / (255 * Deviation[c]));
-        var shift = PerChannel(pixels.device, c => -Mean[c] / Deviation[c]);
+        var scale = constants.Of(pixels.device, (nameof(Standardize), "scale", Deviation), () => PerChannel(pixels.device, c => 1 / (255 * Deviation[c])));
+        var shift = constants.Of(pixels.device, (nameof(Standardize), "shift", Mean, Deviation), () => PerChannel(pixels.device, c => -Mean[c] / Deviation[c]));
         return pixels.to(ScalarType.Float32).mul(scale).PlusInPlace(shift).MoveToOuterDisposeScope();
     }
 

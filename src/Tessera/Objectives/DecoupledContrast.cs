@@ -16,21 +16,22 @@ internal static class DecoupledContrast
     /// <param name="directions">(B, V, K), of length 1: of each picture the global crops, then the local ones</param>
     /// <param name="crops">How many of the V are global, G.</param>
     /// <param name="temperature">τ</param>
+    /// <param name="constants">Keeps which views are held against which.</param>
     /// <returns>A scalar.</returns>
-    public static Tensor Loss(Tensor directions, int crops, double temperature)
+    public static Tensor Loss(Tensor directions, int crops, double temperature, DeviceConstants constants)
     {
         using var scope = NewDisposeScope();
         var (pictures, views) = (directions.shape[0], (int)directions.shape[1]);
         var anchors = directions.flatten(0, 1);                                                     // (B·V, K)
         var globals = directions.narrow(1, 0, crops).flatten(0, 1);                                 // (B·G, K)
-        var likeness = anchors.matmul(globals.t()).Times(1 / temperature).view(pictures, views, pictures, crops);
+        var likeness = anchors.mm(globals.t()).Times(1 / temperature).view(pictures, views, pictures, crops);
 
         var same = eye(pictures, device: directions.device).view(pictures, 1, pictures, 1).Times(Never);
         var others = likeness.Plus(same).flatten(2).logsumexp(2).mean([0]);                       // (V)
         var own = likeness.diagonal(0, 0, 2).mean([2]);                                             // (V, G), of one picture
         var (pairs, counts) = Pairs(views, crops);
-        using var paired = tensor(pairs, [views, crops], device: directions.device);
-        using var counted = tensor(counts, device: directions.device);
+        var paired = constants.Of(directions.device, (nameof(Pairs), views, crops), () => tensor(pairs, [views, crops], device: directions.device));
+        var counted = constants.Of(directions.device, (nameof(counts), views, crops), () => tensor(counts, device: directions.device));
         return ((others * counted).sum() - (own * paired).sum()).Times(1.0 / pairs.Sum()).MoveToOuterDisposeScope();
     }
 

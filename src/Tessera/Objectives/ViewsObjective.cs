@@ -24,6 +24,7 @@ public sealed class ViewsObjective : Objective
     private readonly ViewOptions options;
     private readonly bool restores;
     private readonly ModelDescription description;
+    private readonly DeviceConstants constants = new();
     private Tensor? lastLoss, lastDeviation;
 
     /// <summary>Prepares the objective.</summary>
@@ -98,7 +99,7 @@ public sealed class ViewsObjective : Objective
         var (views, width) = (options.Crops + options.LocalCrops, model.Options.Encoder.Width);
         var projected = projector.call(embeddings.view(-1, width));                             // (B·V, K)
         var directions = nn.functional.normalize(projected, dim: -1).view(-1, views, ProjectionHead.OutputWidth);
-        var loss = DecoupledContrast.Loss(directions, options.Crops, options.Temperature);
+        var loss = DecoupledContrast.Loss(directions, options.Crops, options.Temperature, constants);
         Watch(loss, directions);
         return (restores ? loss.Times(options.Weight) : loss).MoveToOuterDisposeScope();
     }
@@ -123,6 +124,7 @@ public sealed class ViewsObjective : Objective
     public override void Dispose()
     {
         Forget();
+        constants.Dispose();
         base.Dispose();
         model.Dispose(); // its decoder is no part of what is trained where nothing is restored
     }

@@ -27,7 +27,7 @@ internal sealed unsafe class Nccl : IDisposable
         destroy = (delegate* unmanaged<nint, int>)Function(library, "ncclCommDestroy");
         errorString = (delegate* unmanaged<int, byte*>)Function(library, "ncclGetErrorString");
         nint made = 0;
-        CudaDriver.MakeCurrent(device);
+        CudaDriver.Installed.MakeCurrent(device);
         Check("ncclCommInitRank", ((delegate* unmanaged<nint*, int, UniqueId, int, int>)Function(library, "ncclCommInitRank"))(&made, size, id, rank));
         communicator = made;
     }

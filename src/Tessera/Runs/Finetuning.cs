@@ -135,6 +135,7 @@ public sealed class Finetuning : IDisposable
 
     private FinetuneSummary Summarize(TrainingResult result, RunDirectory run, CancellationToken cancellation)
     {
+        using var exact = ComputePrecision.Exact();
         var choice = Choose(run, cancellation);
         using var kept = ModelFile.LoadClassifier(run.ModelFile, device);
         var measured = Measure(run, kept.Model, kept.Normalization, cancellation);
@@ -220,6 +221,7 @@ public sealed class Finetuning : IDisposable
     /// <returns>What it reaches on the deciding pictures, with the decay that does best there.</returns>
     private Accuracy FitLayer(Classifier classifier, int[] train, int[] deciding, bool thenOnAll, CancellationToken cancellation)
     {
+        using var exact = ComputePrecision.Exact();
         classifier.to(device);
         var kind = FeatureKind.Of(options.Classes.Pooling);
         var vectors = FeatureExtraction.OfEncoder(

@@ -86,8 +86,8 @@ public sealed record EnvironmentReport(
     {
         List<Device> devices = [CPU, .. Enumerable.Range(0, cuda.is_available() ? cuda.device_count() : 0).Select(i => new Device(DeviceType.CUDA, i))];
         return [.. devices.Select(device => new DeviceReport(
-            device.type == DeviceType.CPU ? string.Create(CultureInfo.InvariantCulture, $"cpu, {get_num_threads()} threads") : $"{device}, {CudaDriver.Name(device)}",
-            CudaDriver.TotalMemory(device), ComputePrecision.Resolve(Precision.Auto, device)))];
+            device.type == DeviceType.CPU ? string.Create(CultureInfo.InvariantCulture, $"cpu, {get_num_threads()} threads") : $"{device}, {CudaDriver.Installed.Name(device)}",
+            CudaDriver.Installed.TotalMemory(device), ComputePrecision.Resolve(Precision.Auto, device)))];
     }
 }
 

@@ -69,8 +69,11 @@ internal static class HeldNumbers
         return arange(first, end, One, ScalarType.Float32, device);
     }
 
-    /// <summary>So many multiples of a number, from 0.</summary>
+    /// <summary>So many multiples of a number, which is above 0, from 0; made on the device.</summary>
     /// <returns>(count), int64</returns>
-    public static Tensor Multiples(long count, long of, Device device) =>
-        tensor(Enumerable.Range(0, checked((int)count)).Select(i => i * of).ToArray(), device: device);
+    public static Tensor Multiples(long count, long of, Device device)
+    {
+        using Scalar first = Hold(0L), end = Hold(checked(count * of)), step = Hold(of);
+        return arange(first, end, step, ScalarType.Int64, device);
+    }
 }

@@ -33,7 +33,7 @@ public sealed class AdamW : IDisposable
         var ruled = model.named_parameters().Select(p => (p.name, p.parameter, rule: (rules ?? ParameterRule.Of)(p.name, p.parameter))).ToList();
         var named = ruled.FindAll(p => p.rule.Trains);
         if (named.Count == 0) throw new ArgumentException("No parameter is trained.", nameof(rules));
-        foreach (var (name, parameter, _) in ruled.Except(named))
+        foreach (var (name, parameter, _) in ruled.Where(p => !p.rule.Trains))
         {
             parameter.requires_grad = false;
             still.Add((name, weights is null ? parameter : weights[name].detach().clone().DetachFromDisposeScope(), parameter));

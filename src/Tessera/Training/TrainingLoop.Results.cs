@@ -15,6 +15,7 @@ public sealed partial class TrainingLoop
     {
         // Ranks end together, after the next step: none leaves while others measure with it. What was learned is saved already.
         if (!ranks.IsAlone) cancellation = CancellationToken.None;
+        using var exact = ComputePrecision.Exact(); // figures compare from run to run, whatever a step may round
         averaged?.TakeTurns();
         try
         {

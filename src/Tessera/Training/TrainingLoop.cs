@@ -12,7 +12,8 @@ namespace Tessera.Training;
 /// <summary>The one training loop: epochs of steps on an objective, checkpoints, evaluations, metrics and the result, in a run directory.</summary>
 /// <remarks>
 /// A run is a function of its options and pictures. It can be stopped at any instant and resumed from its last checkpoint, and then
-/// ends with the same weights, bit for bit, as a run that was never stopped (on one machine and device, with one number of workers and ranks).
+/// ends with the same weights, bit for bit, as a run that was never stopped (on one machine's CPU, with one number of workers and ranks; on a GPU, where
+/// libtorch's kernels add up in no fixed order, with the same to rounding).
 /// Ranks that share a run make the same steps on it, each with its share of every batch; the first alone writes.
 /// </remarks>
 public sealed partial class TrainingLoop : IDisposable

@@ -27,7 +27,8 @@ public sealed partial class TrainingStep
     }
 
     /// <summary>How many pictures of the effective batch keep what their forward pass computed.</summary>
-    private long KeptPictures(Batch batch) => device.type == DeviceType.CPU ? BatchParts.KeptPictures(BytesKept) : batch.Count;
+    private long KeptPictures(Batch batch) => device.type == DeviceType.CPU ? BatchParts.KeptPictures(BytesKept)
+        : keptBytes is { } bytes ? bytes / BytesKept : batch.Count;
 
     /// <returns>The part's share of the batch's loss.</returns>
     private Tensor Embed(CoupledPart part, int worker)
@@ -68,7 +69,7 @@ public sealed partial class TrainingStep
         var own = cat([.. waiting.Select(p => p.Embeddings.detach().to(ScalarType.Float32))], dim: 0); // (b, K)
         var all = (ranks.IsAlone ? own : OfAllRanks(own)).requires_grad_(); // (B, K)
         var loss = objective.Couple(all);
-        var gradients = autograd.grad([loss], [all, .. projected]).ToArray();
+        var gradients = TensorLists.Gradients([loss], [all, .. projected]);
         projections = Owned(gradients[1..]);
         return (loss, ranks.IsAlone ? gradients[0] : cat([.. Places().Select(p => gradients[0].narrow(0, p.Start, p.Count))]));
     }

@@ -10,16 +10,19 @@ namespace Tessera.Training;
 
 /// <summary>What happens to a batch: views, an objective's loss, its gradients, and the optimiser's step on them.</summary>
 /// <remarks>
-/// On a CPU the batch is cut into parts (<see cref="BatchParts"/>), and each core computes parts of its own. Their gradients are added up in
-/// fp32 and in a fixed order, so the result is a function of the batch and of the number of workers. Where an objective couples pictures, parts
-/// wait for <see cref="Objective.Couple"/> before they go on backward: with what their forward pass kept while the budget lasts, else they are
-/// computed forward once more.
+/// The batch is cut into parts (<see cref="BatchParts"/>): on a CPU each core computes parts of its own, and on a GPU there are as few as its memory
+/// allows. Their gradients are added up in fp32 and in a fixed order, so on a CPU the result is a function of the batch and of the number of workers.
+/// Where an objective couples pictures, parts wait for <see cref="Objective.Couple"/> before they go on backward: with what their forward pass kept while
+/// the budget lasts, else they are computed forward once more.
 /// </remarks>
 public sealed partial class TrainingStep : IDisposable
 {
+    private const int BytesPerParameter = 24; // the weight, its copy, AdamW's two means, the sum of its gradients and a part's: fp32 but for the copy and, where it computes in bf16, the last
+
     private readonly Objective objective;
     private readonly TrainingOptions options;
     private readonly Device device;
+    private readonly long? keptBytes; // what all parts that are computed at once may leave for their backward pass; null: a batch is one part
     private readonly BatchPreparation preparation;
     private readonly ResidentPixels? resident;
     private readonly WorkerThreads threads;
@@ -38,6 +41,7 @@ public sealed partial class TrainingStep : IDisposable
     /// <param name="options">Device, number format, workers, accumulation, clipping: resolved, see <see cref="TrainingOptions.Resolved"/>.</param>
     /// <param name="ranks">Those who share each batch; null: this process alone. They stay with the caller.</param>
     /// <exception cref="ComputeDeviceException">There is no such device.</exception>
+    /// <exception cref="DeviceMemoryException">The model, or the pictures that are to be in the device's memory, do not fit there.</exception>
     public TrainingStep(Objective objective, TrainingData data, TrainingOptions options, Communicator? ranks = null)
     {
         (this.objective, this.options, this.ranks) = (objective, options, ranks ?? Communicator.Alone);
@@ -46,7 +50,7 @@ public sealed partial class TrainingStep : IDisposable
         if (device.type == DeviceType.CPU) ProcessHeap.KeepFreedMemory();
         ComputePrecision.Apply(options.Precision, device);
         var workers = options.Workers ?? WorkerThreads.DefaultOn(device);
-        Optimizer = Prepare(workers);
+        Optimizer = DeviceMemory.For(device, () => Prepare(workers), () => new MemoryNeed("the model and its optimiser", "choose a smaller model", "Encoder.Model"));
         var ofProjector = (objective.Projector?.parameters() ?? []).Select(p => p.Handle).ToHashSet();
         var (ofParts, ofCoupling, names) = (new List<Tensor>(), new List<Tensor>(), new List<string>());
         foreach (var (parameter, name) in Optimizer.Parameters.Zip(Optimizer.Names))
@@ -59,7 +63,10 @@ public sealed partial class TrainingStep : IDisposable
         (encoded, projected) = ([.. ofParts], [.. ofCoupling]);
         try
         {
-            resident = ResidentPixels.Place(data.Images, data.OnDevice, device);
+            resident = DeviceMemory.For(device, () => ResidentPixels.Place(data.Images, data.OnDevice, device),
+                () => new MemoryNeed($"all {data.Images.Count} pictures beside the model", "leave them out of it", "Data.OnDevice"));
+            keptBytes = BatchParts.KeptBytesOn(device, CudaDriver.Installed.TotalMemory(device),
+                taken: (resident?.Bytes ?? 0) + BytesPerParameter * Optimizer.Parameters.Sum(p => p.numel()));
             Loader = new BatchLoader(data.Images, objective.Plan, withPixels: resident is null, pinned: device.type == DeviceType.CUDA, share);
             if (!this.ranks.IsAlone)
             {
@@ -73,6 +80,7 @@ public sealed partial class TrainingStep : IDisposable
         }
         catch
         {
+            preparation?.Dispose();
             stages?.Dispose();
             reduction?.Dispose();
             resident?.Dispose();
@@ -95,11 +103,16 @@ public sealed partial class TrainingStep : IDisposable
 
     /// <summary>Adds a batch's gradients; where pictures are coupled, notes what <see cref="Update(double)"/> needs of it.</summary>
     /// <returns>The mean of its pictures' own losses, of a rank's share what it adds to that mean: a scalar that has not been waited for; the caller disposes it.</returns>
-    public Tensor Accumulate(Batch batch)
+    /// <exception cref="DeviceMemoryException">The device's memory is not enough for the batch.</exception>
+    public Tensor Accumulate(Batch batch) => DeviceMemory.For(device, () => Add(batch, Parts(batch.Count)), () => Need(batch.Count));
+
+    /// <summary>The parts of a batch that are computed one after the other, or at once by several workers.</summary>
+    internal IReadOnlyList<Range> Parts(int pictures) =>
+        keptBytes is { } bytes ? BatchParts.Of(pictures, threads.Count, BytesKept, objective.Cost.Tokens, bytes) : [Range.All];
+
+    private Tensor Add(Batch whole, IReadOnlyList<Range> ranges)
     {
-        IReadOnlyList<Range> ranges = device.type == DeviceType.CPU
-            ? BatchParts.Of(batch.Count, threads.Count, BytesKept, objective.Cost.Tokens)
-            : [Range.All];
+        using var batch = whole.On(device);
         var losses = new Tensor[ranges.Count];
         var isLast = ++accumulated == options.Accumulate;
         if (objective.Couples) EmbedParts(batch, ranges, losses, isLast);
@@ -118,6 +131,7 @@ public sealed partial class TrainingStep : IDisposable
     /// <summary>Makes one step on the gradients so far and lets them go.</summary>
     /// <returns>The loss of coupled pictures, a scalar that has not been waited for, which the caller disposes; null where none are.</returns>
     /// <exception cref="InvalidOperationException">There are no gradients.</exception>
+    /// <exception cref="DeviceMemoryException">The device's memory is not enough for the step.</exception>
     public Tensor? Update(double learningRate)
     {
         var nothing = default(StepSignals);
@@ -128,7 +142,8 @@ public sealed partial class TrainingStep : IDisposable
     /// <param name="signals">What this rank asks of all; afterwards, what any of them has asked.</param>
     internal Tensor? Update(double learningRate, ref StepSignals signals)
     {
-        var coupled = waiting.Count > 0 ? AddCoupledGradients() : null;
+        var pictures = waiting.Count > 0 ? waiting[^1].Batch.Count : 0;
+        var coupled = pictures > 0 ? DeviceMemory.For(device, AddCoupledGradients, () => Need(pictures)) : null;
         var all = sums.OfType<Tensor[]>().ToArray(); // a batch may have fewer parts than there are workers
         if (all.Length == 0) throw new InvalidOperationException("There are no gradients: call Accumulate before Update.");
         if (all.Length > 1) threads.Run(worker => AddUp(all, worker));
@@ -145,6 +160,7 @@ public sealed partial class TrainingStep : IDisposable
     {
         threads.Dispose();
         LetGo();
+        preparation.Dispose();
         stages?.Dispose();
         reduction?.Dispose();
         resident?.Dispose();
@@ -207,13 +223,13 @@ public sealed partial class TrainingStep : IDisposable
     private (Tensor[] Outputs, Tensor[] From) AddStage(Tensor[] so, int[] members, Tensor[] outputs, Tensor[]? from, Tensor[] cut)
     {
         using var quiet = no_grad();
-        var gradients = FusedBlock.Backward(() => autograd.grad(outputs, [.. members.Select(i => encoded[i]), .. cut], from).ToArray());
+        var gradients = FusedBlock.Backward(() => TensorLists.Gradients(outputs, [.. members.Select(i => encoded[i]), .. cut], from));
         var own = gradients[..members.Length];
         if (so[members[0]] is null)
         {
             foreach (var (i, gradient) in members.Zip(Owned(own))) so[i] = gradient;
         }
-        else TensorLists.Add([.. members.Select(i => so[i])], own);
+        else TensorLists.Add([.. members.Select(i => so[i])], Terms(own));
         return (cut, gradients[members.Length..]);
     }
 
@@ -242,29 +258,36 @@ public sealed partial class TrainingStep : IDisposable
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var gradients = FusedBlock.Backward(() => autograd.grad(outputs, encoded, from).ToArray());
+        var gradients = FusedBlock.Backward(() => TensorLists.Gradients(outputs, encoded, from));
         if (so is null) return Owned(gradients);
-        TensorLists.Add(so, gradients);
+        TensorLists.Add(so, Terms(gradients));
         return so;
     }
 
+    /// <summary>Gradients as they are best added to sums: a GPU adds lists in one kernel where all lie alike, and a CPU reads each where it lies.</summary>
+    private Tensor[] Terms(Tensor[] gradients) => device.type == DeviceType.CPU ? gradients : TensorLists.ToFp32(gradients);
+
     /// <summary>Gradients in fp32 that may be changed in place, each for itself.</summary>
-    private Tensor[] Owned(Tensor[] gradients)
+    private static Tensor[] Owned(Tensor[] gradients)
     {
         var seen = new HashSet<nint>();
-        return Array.ConvertAll(gradients, gradient =>
+        // The fused optimiser reads memory as it lies, and a gradient may lie otherwise than its parameter (the patch projection's does): they are made contiguous.
+        return Array.ConvertAll(TensorLists.ToFp32(gradients), gradient =>
         {
-            // The fused optimiser reads memory as it lies, and a gradient may lie otherwise than its parameter (the patch projection's does).
-            var owned = gradient.to(ScalarType.Float32).contiguous();
             // Two parameters that are added to each other have one gradient in common.
-            var isShared = device.type == DeviceType.CPU && !seen.Add(Address(owned));
-            return (isShared ? owned.clone() : owned).DetachFromDisposeScope();
+            var isShared = TensorMemory.AddressOf(gradient) is not 0 and var address && !seen.Add(address);
+            return (isShared ? gradient.clone() : gradient).DetachFromDisposeScope();
         });
+    }
 
-        static unsafe nint Address(Tensor tensor)
-        {
-            fixed (byte* first = tensor.bytes) return (nint)first;
-        }
+    /// <summary>What a step needs memory for, and what would need less.</summary>
+    private MemoryNeed Need(int pictures)
+    {
+        var part = Parts(pictures).Max(p => p.GetOffsetAndLength(pictures).Length);
+        var what = $"a step on a batch of {pictures} pictures" + (part < pictures ? $", {part} at a time by each of {threads.Count} workers" : "");
+        return part > 1
+            ? new MemoryNeed(what, $"use batches of {part / 2 * ranks.Size} or less, and accumulate as many more of them", "Training.BatchSize", "Training.Accumulate")
+            : new MemoryNeed(what, "choose a smaller model, or smaller pictures", "Encoder.Model", "Data.ImageSize");
     }
 
     private void ForEach(int count, Action<int, int> work) => threads.Run(worker =>

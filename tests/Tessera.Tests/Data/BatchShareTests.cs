@@ -52,10 +52,11 @@ public sealed class BatchShareTests(PackedShapes shapes) : IClassFixture<PackedS
 
         List<(PreparedBatch Batch, int Whole)> Prepared(BatchShare? share)
         {
+            using var preparation = new BatchPreparation(plan, AsTheyAre, CPU);
             var made = new List<(PreparedBatch, int)>();
             foreach (var batch in new BatchLoader(shapes.Images, plan, share: share).Load(pictures, 5, epoch: 1))
             {
-                using (batch) made.Add((new BatchPreparation(plan, AsTheyAre, CPU).Prepare(batch.Part(..)), batch.Whole));
+                using (batch) made.Add((preparation.Prepare(batch.Part(..)), batch.Whole));
             }
             return made;
         }

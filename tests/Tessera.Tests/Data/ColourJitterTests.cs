@@ -1,5 +1,6 @@
 using Tessera.Data;
 using Tessera.Imaging;
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Data;
@@ -30,7 +31,8 @@ public sealed class ColourJitterTests
             OneAfterTheOther(drawn, expected.AsSpan(i * channels * Height * Width, channels * Height * Width), channels);
         }
 
-        var applied = ColourJitter.Apply(pixels.clone(), new ColourJitter(strength, channels, Seed).Draw(pictures, Epoch, View));
+        using var constants = new DeviceConstants();
+        var applied = ColourJitter.Apply(pixels.clone(), new ColourJitter(strength, channels, Seed).Draw(pictures, Epoch, View), constants);
 
         applied.ShouldBeNear(tensor(expected, pixels.shape), 1e-3);
         (grey > 0, left > 0).ShouldBe((channels == 3, true)); // every kind of draw is among them

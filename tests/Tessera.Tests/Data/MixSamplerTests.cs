@@ -24,7 +24,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
         var white = full([1, 3, Height, Width], 255, ScalarType.Byte);
         var batch = Batch(new MixSampler(mixup, cutMix, Seed), cat([.. Enumerable.Range(0, pictures).Select(i => i % 2 == 0 ? white : zeros_like(white))]));
 
-        var prepared = new BatchPreparation(new BatchPlan([new ViewPlan(null, null)]), AsTheyAre, CPU).Prepare(batch);
+        var prepared = Prepared(new BatchPlan([new ViewPlan(null, null)]), batch);
 
         prepared.Labels!.Longs().ShouldBe(Enumerable.Range(0, pictures).Select(i => 100L + i));
         prepared.Mix!.Labels.Longs().ShouldBe(Enumerable.Range(0, pictures).Select(i => 100L + (i + 1) % pictures));
@@ -42,7 +42,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
         const int pictures = 40;
         var pixels = Numbers.Pixels(1, pictures, 3, Height, Width);
         var batch = Batch(new MixSampler(0, 1, Seed), pixels);
-        var mixed = new BatchPreparation(new BatchPlan([new ViewPlan(null, null)]), AsTheyAre, CPU).Prepare(batch).Views[0].Pixels.Floats();
+        var mixed = Prepared(new BatchPlan([new ViewPlan(null, null)]), batch).Views[0].Pixels.Floats();
         var shares = batch.Mix!.Shares.Floats();
         var given = pixels.Floats();
         var clipped = 0;
@@ -80,7 +80,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
         var values = pixels.to(ScalarType.Float64);
         var expected = values * own + values.roll(-1, 0) * (ones_like(own) - own);
 
-        new BatchPreparation(new BatchPlan([new ViewPlan(null, null)]), AsTheyAre, CPU).Prepare(batch).Views[0].Pixels.ShouldBeNear(expected, 1e-3);
+        Prepared(new BatchPlan([new ViewPlan(null, null)]), batch).Views[0].Pixels.ShouldBeNear(expected, 1e-3);
 
         batch.Mix.Shares.Floats().ShouldAllBe(s => s > 0 && s < 1);
     }
@@ -129,7 +129,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
         using var scope = NewDisposeScope();
         var plan = Plan();
         using var batch = Load(plan, [3, 40, 11, 8, 25, 60, 17]);
-        var preparation = new BatchPreparation(plan, AsTheyAre, CPU);
+        using var preparation = new BatchPreparation(plan, AsTheyAre, CPU);
         var whole = preparation.Prepare(batch);
         whole.Mix!.Share.Floats().ShouldContain(s => s < 1);
 
@@ -153,8 +153,8 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
         using var scope = NewDisposeScope();
         var plan = Plan();
         using var batch = Load(plan, [3, 40, 11, 8]);
-        var mixed = new BatchPreparation(plan, AsTheyAre, CPU).Prepare(batch);
-        var apart = new BatchPreparation(plan, AsTheyAre, CPU).Prepare(batch with { Mix = null });
+        var mixed = Prepared(plan, batch);
+        var apart = Prepared(plan, batch with { Mix = null });
         apart.Mix.ShouldBeNull();
         var covered = BoxMask.Of(batch.Mix!.Boxes, 32, 32).to(ScalarType.Float32);
         var own = (ones_like(covered) - covered) * batch.Mix.Blends.view(-1, 1, 1, 1);
@@ -177,8 +177,8 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
         using var resident = ResidentPixels.Place(shapes.Images, DataOnDevice.Yes, CPU);
         (without.Images, without.Mix!.Next.Images).ShouldBe((null, null));
 
-        var expected = new BatchPreparation(plan, AsTheyAre, CPU).Prepare(brought);
-        var mixed = new BatchPreparation(plan, AsTheyAre, CPU, resident).Prepare(without);
+        var expected = Prepared(plan, brought);
+        var mixed = Prepared(plan, without, resident);
 
         mixed.Views[0].Pixels.ShouldEqual(expected.Views[0].Pixels);
         mixed.Mix!.Labels.ShouldEqual(expected.Mix!.Labels);
@@ -190,7 +190,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
         using var scope = NewDisposeScope();
         var plan = Plan();
         using var batch = Load(plan, [3]);
-        var preparation = new BatchPreparation(plan, AsTheyAre, CPU);
+        using var preparation = new BatchPreparation(plan, AsTheyAre, CPU);
         var mixed = preparation.Prepare(batch);
         mixed.Mix!.Share.Floats().ShouldBe([1f]);
         mixed.Mix.Labels.ShouldEqual(mixed.Labels!);
@@ -202,7 +202,7 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
     {
         using var scope = NewDisposeScope();
         var plan = Plan();
-        var preparation = new BatchPreparation(plan, AsTheyAre, CPU);
+        using var preparation = new BatchPreparation(plan, AsTheyAre, CPU);
         var batch = Load(plan, [3, 40, 11]);
         var expected = preparation.Prepare(batch);
         using var shared = batch.Share();
@@ -231,6 +231,12 @@ public sealed class MixSamplerTests(PackedShapes shapes) : IClassFixture<PackedS
     {
         var augmentation = new Augmentation(new() { Colour = 1, Policy = AugmentationPolicy.ThreeAugment, Erasing = 0.7 }, 32, 32, Seed);
         return new([new ViewPlan(augmentation, null), new ViewPlan(null, null)], Labels: true, new MixSampler(0.8, 1, Seed), new DropPathSampler(0.5, 3, Seed));
+    }
+
+    private static PreparedBatch Prepared(BatchPlan plan, Batch batch, ResidentPixels? resident = null)
+    {
+        using var preparation = new BatchPreparation(plan, AsTheyAre, CPU, resident);
+        return preparation.Prepare(batch);
     }
 
     private Batch Load(BatchPlan plan, int[] pictures) => new BatchLoader(shapes.Images, plan).Load(pictures, pictures.Length, Epoch).Single();

@@ -63,8 +63,9 @@ public sealed class RandomErasingTests
         var plan = new BatchPlan([new ViewPlan(augmentation, null)]);
         var draw = augmentation.DrawView(pictures, Epoch, 0, mask: null);
         var batch = new Batch(pixels, [draw], null, tensor(pictures.Select(p => (long)p).ToArray()));
-        var values = new BatchPreparation(plan, normalization, CPU).Prepare(batch).Views[0].Pixels;
-        var untouched = new BatchPreparation(plan, normalization, CPU).Prepare(batch with { Views = [draw with { Erased = null }] }).Views[0].Pixels;
+        using var preparation = new BatchPreparation(plan, normalization, CPU);
+        var values = preparation.Prepare(batch).Views[0].Pixels;
+        var untouched = preparation.Prepare(batch with { Views = [draw with { Erased = null }] }).Views[0].Pixels;
         var (erased, whole, boxes) = (values.Floats(), untouched.Floats(), draw.Erased!.Floats().Chunk(4).ToList());
 
         for (var i = 0; i < erased.Length; i++)

@@ -1,4 +1,5 @@
 using Tessera.Objectives;
+using Tessera.Runtime;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Objectives;
@@ -16,7 +17,7 @@ public sealed class DecoupledContrastTests
         using var scope = NewDisposeScope();
         var directions = Directions(pictures, crops + localCrops);
         var expected = Naive(Values(directions), crops, temperature);
-        DecoupledContrast.Loss(directions, crops, temperature).item<float>().ShouldBe((float)expected, 1e-5f / (float)temperature);
+        Contrast(directions, crops, temperature).item<float>().ShouldBe((float)expected, 1e-5f / (float)temperature);
     }
 
     [Theory]
@@ -28,7 +29,7 @@ public sealed class DecoupledContrastTests
         using var scope = NewDisposeScope();
         const double temperature = 0.2, step = 1e-5;
         var directions = Directions(pictures, crops + localCrops).requires_grad_();
-        DecoupledContrast.Loss(directions, crops, temperature).backward();
+        Contrast(directions, crops, temperature).backward();
 
         var values = Values(directions);
         var expected = new List<float>();
@@ -55,7 +56,7 @@ public sealed class DecoupledContrastTests
         using var scope = NewDisposeScope();
         var directions = Directions(pictures: 5, views: 4);
         var others = directions.index_select(0, tensor((long[])[3, 0, 4, 1, 2]));
-        DecoupledContrast.Loss(others, crops: 2, 0.1).ShouldBeNear(DecoupledContrast.Loss(directions, crops: 2, 0.1));
+        Contrast(others, crops: 2, 0.1).ShouldBeNear(Contrast(directions, crops: 2, 0.1));
     }
 
     /// <summary>Of B pictures with G global crops each, (B - 1) G negatives are as like as the pictures are.</summary>
@@ -67,12 +68,18 @@ public sealed class DecoupledContrastTests
         using var scope = NewDisposeScope();
         const double temperature = 0.2;
         float Loss(Tensor ofPictures) =>
-            DecoupledContrast.Loss(ofPictures.unsqueeze(1).expand(-1, crops + localCrops, -1).contiguous(), crops, temperature).item<float>();
+            Contrast(ofPictures.unsqueeze(1).expand(-1, crops + localCrops, -1).contiguous(), crops, temperature).item<float>();
 
         var negatives = Math.Log((pictures - 1) * crops);
         Loss(eye(pictures, 8)).ShouldBe((float)(negatives - 1 / temperature), 1e-5f); // all pictures at right angles
         Loss(ones(pictures, 4) / 2).ShouldBe((float)negatives, 1e-5f); // and all of them alike
         if (pictures == 2) Loss(tensor((float[])[1, -1], [2, 1])).ShouldBe((float)(negatives - 2 / temperature), 1e-5f); // and opposite
+    }
+
+    private static Tensor Contrast(Tensor directions, int crops, double temperature)
+    {
+        using var constants = new DeviceConstants();
+        return DecoupledContrast.Loss(directions, crops, temperature, constants);
     }
 
     private static double Naive(double[][][] directions, int crops, double temperature)

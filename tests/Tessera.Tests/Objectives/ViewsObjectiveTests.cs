@@ -135,7 +135,8 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
         using var views = Made(Weighed(Teaching.Views));
         var embeddings = Numbers.Tensor(21, 6, 3 * 128);
         var directions = Directions(views.Objective, embeddings.view(18, 128)).view(6, 3, ProjectionHead.OutputWidth);
-        var expected = DecoupledContrast.Loss(directions, crops: 2, temperature: 0.3);
+        using var constants = new DeviceConstants();
+        var expected = DecoupledContrast.Loss(directions, crops: 2, temperature: 0.3, constants);
 
         views.Objective.Couple(embeddings).ShouldBeNear(expected, 1e-5);
         both.Objective.Couple(embeddings).ShouldBeNear(expected * 0.7, 1e-5);
@@ -207,8 +208,11 @@ public sealed class ViewsObjectiveTests(PackedShapes shapes) : IClassFixture<Pac
 
     private Batch Load(Objective objective) => new BatchLoader(shapes.Images, objective.Plan).Load(Pictures, EffectiveBatch, epoch: 0).Single();
 
-    private static PreparedBatch Prepared(Objective objective, Batch batch) =>
-        new BatchPreparation(objective.Plan, new PixelNormalization([0.5, 0.5, 0.5], [0.25, 0.25, 0.25]), CPU).Prepare(batch);
+    private static PreparedBatch Prepared(Objective objective, Batch batch)
+    {
+        using var preparation = new BatchPreparation(objective.Plan, new PixelNormalization([0.5, 0.5, 0.5], [0.25, 0.25, 0.25]), CPU);
+        return preparation.Prepare(batch);
+    }
 
     private static Tensor Directions(Objective objective, Tensor embeddings) =>
         nn.functional.normalize(((ProjectionHead)objective.Projector!).call(embeddings), dim: -1);

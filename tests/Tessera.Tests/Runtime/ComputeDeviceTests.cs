@@ -11,7 +11,7 @@ public sealed class ComputeDeviceTests
     [Fact]
     public void Takes_The_Cpu_Where_The_Driver_Knows_No_Gpu()
     {
-        Assert.SkipWhen(CudaDriver.TotalMemory(new torch.Device(DeviceType.CUDA, 0)) > 0, "There is a GPU here.");
+        Assert.SkipWhen(CudaDriver.Installed.TotalMemory(new torch.Device(DeviceType.CUDA, 0)) > 0, "There is a GPU here.");
         ComputeDevice.Resolve("auto").type.ShouldBe(DeviceType.CPU);
     }
 
@@ -21,7 +21,7 @@ public sealed class ComputeDeviceTests
         Assert.SkipUnless(torch.cuda_is_available(), "There is no GPU that this libtorch can use.");
         ComputeDevice.Resolve("auto").ToString().ShouldBe("cuda:0");
         ComputeDevice.Resolve("cuda").ToString().ShouldBe("cuda:0");
-        CudaDriver.Name(ComputeDevice.Resolve("auto")).ShouldNotBeNullOrEmpty();
+        CudaDriver.Installed.Name(ComputeDevice.Resolve("auto")).ShouldNotBeNullOrEmpty();
     }
 
     [Theory]

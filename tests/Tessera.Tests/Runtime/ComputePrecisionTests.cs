@@ -1,5 +1,10 @@
 using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging.Abstractions;
+using Tessera.Runs;
 using Tessera.Runtime;
+using Tessera.Tests.Fixtures;
+using Tessera.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tessera.Tests.Runtime;
@@ -41,6 +46,79 @@ public sealed class ComputePrecisionTests : IDisposable
         Setting().ShouldBe(3);
         OneDnn.ComputeFp32Products(false);
         Setting().ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData("9.0", Precision.Bf16)] // H100
+    [InlineData("8.0", Precision.Bf16)] // A100
+    [InlineData("12.1", Precision.Bf16)]
+    [InlineData("7.5", Precision.Fp32)] // T4
+    [InlineData("6.1", Precision.Fp32)]
+    [InlineData(null, Precision.Fp32)] // the driver does not tell
+    public void Takes_Bf16_On_Gpus_That_Have_It(string? capability, Precision expected) =>
+        ComputePrecision.OnGpu(capability is null ? null : Version.Parse(capability)).ShouldBe(expected);
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Rounds_No_Factors_To_Tf32_While_It_Is_To_Be_Exact(bool tf32)
+    {
+        var before = backends.cudnn.allow_tf32;
+        try
+        {
+            ComputePrecision.Apply(tf32 ? Precision.Fp32 : Precision.Fp32Strict, new Device(DeviceType.CUDA, 0));
+            OneDnn.ComputeFp32Products(true);
+            using (ComputePrecision.Exact())
+            {
+                (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32).ShouldBe((false, false));
+                Setting().ShouldBe(3); // a CPU's products are as they were
+            }
+            (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32, Setting()).ShouldBe((tf32, tf32, 3));
+        }
+        finally
+        {
+            (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) = (false, before);
+        }
+    }
+
+    /// <summary>Whatever a training has set up for its steps.</summary>
+    [Fact]
+    public void Is_Exact_While_A_Training_Evaluates_And_As_It_Was_Afterwards()
+    {
+        using var folder = new ScratchFolder();
+        using var shapes = new PackedShapes();
+        var options = PackedShapes.Options.WithTraining(t => t with { Device = "cpu", Epochs = 2, Workers = 1 });
+        var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
+        using var objective = Pretraining.ObjectiveOf(options, data);
+        using var run = RunDirectory.Create(folder.File("run"), options);
+        var judge = new Judge();
+        using var loop = new TrainingLoop(run, options.Training, objective.Objective, data, [judge], progress: null, NullLogger.Instance);
+        try
+        {
+            backends.cuda.matmul.allow_tf32 = true;
+            loop.Run(TestContext.Current.CancellationToken);
+            judge.Tf32.ShouldBe([false, false]);
+            backends.cuda.matmul.allow_tf32.ShouldBeTrue();
+        }
+        finally
+        {
+            backends.cuda.matmul.allow_tf32 = false;
+        }
+    }
+
+    private sealed class Judge : Evaluator
+    {
+        public List<bool> Tf32 { get; } = [];
+
+        public override string Name => "precision";
+
+        public override int Pictures => 1;
+
+        public override EvaluationResult Run(int epoch, IProgress<int>? progress, CancellationToken cancellation)
+        {
+            Tf32.Add(backends.cuda.matmul.allow_tf32);
+            return new EvaluationResult([], "");
+        }
     }
 
     /// <summary>What libtorch has been told of oneDNN's fp32 matrix products.</summary>

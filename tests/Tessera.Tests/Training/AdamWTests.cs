@@ -1,6 +1,7 @@
 using Tessera.Models;
 using Tessera.Runtime;
 using Tessera.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 using AdamW = Tessera.Training.AdamW;
 
@@ -19,6 +20,17 @@ public sealed class AdamWTests
     };
 
     private static readonly AdamWOptions Constants = new() { Beta1 = 0.8, Beta2 = 0.95, Epsilon = 1e-6, WeightDecay = 0.3 };
+
+    /// <summary>On a GPU each answer would be waited for. The device meta has none.</summary>
+    [Fact]
+    public void Begins_Without_Asking_What_The_Parameters_Are()
+    {
+        using var scope = NewDisposeScope();
+        using var model = new MaskedAutoencoder(Small, seed: 2).to(new Device(DeviceType.META));
+        using var optimizer = new AdamW(model, Constants, rules: (name, parameter) => ParameterRule.Of(name, parameter) with { Trains = name.EndsWith("bias", StringComparison.Ordinal) });
+        optimizer.Names.ShouldBe(model.named_parameters().Select(p => p.name).Where(n => n.EndsWith("bias", StringComparison.Ordinal)));
+        optimizer.State.ShouldAllBe(s => s.Value.device_type == DeviceType.META);
+    }
 
     [Theory]
     [InlineData(1)]

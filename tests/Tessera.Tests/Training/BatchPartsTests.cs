@@ -1,6 +1,8 @@
 using Tessera.Models;
 using Tessera.Runs;
 using Tessera.Training;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Tessera.Tests.Training;
 
@@ -46,6 +48,24 @@ public sealed class BatchPartsTests
     [Fact]
     public void Have_Tokens_Enough_For_A_Matrix_Product_However_Large_A_Picture_Is() =>
         Sizes(BatchParts.Of(12, 2, long.MaxValue, tokensPerPicture: 200)).ShouldBe([3, 3, 3, 3]);
+
+    [Theory]
+    [InlineData(1024, 40L << 30, 1)] // it fits: one part, as ever on a GPU
+    [InlineData(4096, 40L << 30, 2)] // 2,048 of 20 MiB
+    [InlineData(4096, 39L << 30, 4)] // 1,996 at most: three parts, or four equal ones
+    public void Of_A_Gpu_Are_As_Few_As_Its_Memory_Allows(int batch, long keptBytes, int parts) =>
+        Sizes(BatchParts.Of(batch, workers: 1, 20 << 20, tokensPerPicture: 64, keptBytes)).ShouldBe(Enumerable.Repeat(batch / parts, parts));
+
+    [Fact]
+    public void May_Leave_A_Share_Of_What_A_Model_Leaves_Of_A_Gpus_Memory()
+    {
+        const long GiB = 1L << 30;
+        var gpu = new Device(DeviceType.CUDA, 0);
+        BatchParts.KeptBytesOn(gpu, 80 * GiB, taken: 30 * GiB).ShouldBe(30 * GiB);
+        BatchParts.KeptBytesOn(gpu, 16 * GiB, taken: 20 * GiB).ShouldBe(0); // then parts are as small as is worth while
+        BatchParts.KeptBytesOn(gpu, total: 0, taken: GiB).ShouldBeNull();
+        BatchParts.KeptBytesOn(CPU, total: 0, taken: 1 << 20).ShouldBe(640 << 20);
+    }
 
     private static IReadOnlyList<Range> Parts(string model, int batch, int workers) =>
         Parts(new PretrainOptions { Encoder = new() { Model = model } }.ToModel(), batch, workers);

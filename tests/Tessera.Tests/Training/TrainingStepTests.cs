@@ -4,6 +4,7 @@ using Tessera.Runs;
 using Tessera.Runtime;
 using Tessera.Tests.Fixtures;
 using Tessera.Training;
+using Tessera.Weights;
 using static TorchSharp.torch;
 using AdamW = Tessera.Training.AdamW;
 
@@ -86,6 +87,55 @@ public sealed class TrainingStepTests(PackedShapes shapes) : IClassFixture<Packe
         using var trained = new Trained(PackedShapes.Options, shapes, workers: 2);
         Should.Throw<InvalidOperationException>(() => trained.Step.Update(Rate)).Message.ShouldBe("There are no gradients: call Accumulate before Update.");
         trained.Optimizer.Steps.ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData(2, 40L << 20, "a step on a batch of 16 pictures, 8 at a time by each of 2 workers: use batches of 4 or less, and accumulate as many more of them", "Training.BatchSize")]
+    [InlineData(1, 1L << 20, "a step on a batch of 16 pictures: use batches of 8 or less, and accumulate as many more of them", "Training.BatchSize")]
+    [InlineData(16, 1L << 20, "a step on a batch of 16 pictures, 1 at a time by each of 16 workers: choose a smaller model, or smaller pictures", "Encoder.Model")]
+    public void Says_What_Takes_Less_Memory(int workers, long bytesKept, string what, string option)
+    {
+        var options = PackedShapes.Options.WithTraining(t => t with { Workers = workers, Device = "cpu" });
+        var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
+        using var objective = new Insatiable(bytesKept);
+        using var step = new TrainingStep(objective, data, options.Training);
+        using var batch = step.Loader.Load((int[])[.. Enumerable.Range(0, 16)], 16, epoch: 0).Single();
+
+        var fault = Should.Throw<DeviceMemoryException>(() => step.Accumulate(batch));
+
+        fault.Message.ShouldBe($"The memory of this machine is not enough for {what}.");
+        fault.Options[0].ShouldBe(option);
+    }
+
+    /// <summary>In the backward pass a GPU's memory is fullest.</summary>
+    [Fact]
+    public void Says_What_Takes_Less_Memory_Where_Gradients_Are_What_There_Is_No_Room_For()
+    {
+        var options = PackedShapes.Options.WithTraining(t => t with { Workers = 2, Device = "cpu" });
+        var data = Pretraining.DataOf(options, shapes.Images, Pretraining.CheckedSplit(options, shapes.Images));
+        using var objective = new Insatiable(1 << 20) { OnlyBackward = true };
+        using var step = new TrainingStep(objective, data, options.Training);
+        using var batch = step.Loader.Load((int[])[.. Enumerable.Range(0, 16)], 16, epoch: 0).Single();
+
+        Should.Throw<DeviceMemoryException>(() => step.Accumulate(batch)).Options.ShouldBe(["Training.BatchSize", "Training.Accumulate"]);
+    }
+
+    /// <summary>Wants more memory than any machine has.</summary>
+    private sealed class Insatiable(long bytesKept) : Objective
+    {
+        public override nn.Module Model { get; } = nn.Linear(1, 1);
+
+        public override BatchPlan Plan { get; } = BatchPlan.Whole(masks: null);
+
+        public override ObjectiveCost Cost => new(bytesKept, Tokens: 512);
+
+        public bool OnlyBackward { get; init; }
+
+        // The gradient of a small piece of something large is as large as that.
+        public override ObjectivePart Forward(PreparedBatch part) =>
+            new(OnlyBackward ? Model.parameters().First().view(1).expand(1L << 58).narrow(0, 0, 1).sum() : empty(1L << 60, ScalarType.Byte));
+
+        public override ModelDescription Describe() => throw new NotSupportedException();
     }
 
     private sealed class Trained : IDisposable
