@@ -37,9 +37,6 @@ internal sealed class TesseraProcess : IDisposable
     public static TesseraProcess WithoutHangUp(IEnumerable<string> arguments) =>
         new(new ProcessStartInfo("sh", ["-c", "trap '' HUP; exec dotnet \"$@\"", "sh", Program(AppContext.BaseDirectory), .. arguments]), []);
 
-    /// <summary>Begins it where what the test does comes first, so that a signal meets it while it works, however busy the machine is.</summary>
-    public static TesseraProcess StandingBack(IEnumerable<string> arguments) => By("nice", ["-n", "10", "dotnet", Program(AppContext.BaseDirectory), .. arguments]);
-
     /// <summary>Begins it by another program, such as a launcher of several.</summary>
     public static TesseraProcess By(string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment) =>
         new(new ProcessStartInfo(program, arguments), environment);
