@@ -51,7 +51,8 @@ public sealed class TransformerBlock : Module<Tensor, Tensor>
     /// <returns>(B, N, D)</returns>
     internal Tensor Scaled(Tensor tokens, Tensor? attention, Tensor? perceptron)
     {
-        if (FusedBlock.IsWanted && ls1 is null && attention is null && perceptron is null && FusedBlock.Suits(tokens, Parts)) return FusedBlock.Apply(tokens, Parts);
+        if (FusedBlock.IsWanted && ls1 is null && attention is null && perceptron is null && Parts is var parts && FusedBlock.Suits(tokens, parts))
+            return FusedBlock.Apply(tokens, parts);
         using var scope = NewDisposeScope();
         var attended = Times(ls1, attention, attn.call(norm1.call(tokens))).PlusInPlace(tokens); // in place: a branch's end is needed by nobody else
         return Times(ls2, perceptron, mlp.call(norm2.call(attended))).PlusInPlace(attended).MoveToOuterDisposeScope();
