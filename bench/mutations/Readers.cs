@@ -34,7 +34,7 @@ internal static class Readers
         new("model", OfModels, folder => [Model(SampleFiles.Model(folder))]),
         new("pth", [typeof(PyTorchFileException)], folder => [PyTorch(SampleFiles.PyTorchModel(folder))]),
         new("pth-model", OfModels, folder => [Model(SampleFiles.PyTorchModel(folder))]),
-        new("tessera", [typeof(PackedFormatException)], folder => [Packed(SampleFiles.Packed(folder))], Mending.Packed),
+        new("tessera", [typeof(PackedFormatException), typeof(ImageSourceException)], folder => [Packed(SampleFiles.Packed(folder))], Mending.Packed),
         new("pictures", [typeof(BrokenImageException)], folder => [.. SampleFiles.Pictures(folder).Select(Picture)], Mending.Png),
         new("zip", [typeof(DataSetFetchException)], folder => [Zip(SampleFiles.Zip(folder))]),
         new("cifar", [typeof(ImageSourceException)], folder => [.. SampleFiles.Cifar(folder).Select(file => new Subject(file, () => ReadPictures(folder)))]),
