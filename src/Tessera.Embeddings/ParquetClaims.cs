@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Parquet.Meta;
 
 namespace Tessera.Embeddings;
 
@@ -16,7 +17,8 @@ internal ref struct ParquetClaims
     private const long MostRatio = 1000; // of a page's bytes to those it is compressed to
 
     // Where a whole number stands: the field of the struct that has it, and its own field.
-    private const int SchemaChildren = (2 << 16) | 5, PageBytes = 2, PageCompressed = 3, PageValues = (5 << 16) | 1, DictionaryValues = (7 << 16) | 1, PageValuesV2 = (8 << 16) | 1;
+    private const int SchemaChildren = (2 << 16) | 5, PageBytes = 2, PageCompressed = 3, PageValues = (5 << 16) | 1, DictionaryValues = (7 << 16) | 1, PageValuesV2 = (8 << 16) | 1,
+        DefinitionsV2 = (8 << 16) | 5, RepetitionsV2 = (8 << 16) | 6, IsCompressedV2 = (8 << 16) | 7;
 
     private readonly Dictionary<int, long> numbers = [];
 
@@ -49,11 +51,20 @@ internal ref struct ParquetClaims
 
     /// <summary>Makes sure that the pages of a column claim no more than they can hold.</summary>
     /// <param name="stream">The file.</param>
+    /// <param name="column">What the file's metadata say of the column.</param>
+    /// <exception cref="InvalidDataException">They do.</exception>
+    public static void RequirePages(Stream stream, ColumnMetaData column)
+    {
+        var start = column.DictionaryPageOffset is > 0 and var dictionary ? Math.Min(dictionary, column.DataPageOffset) : column.DataPageOffset; // some writers say 0 for none
+        RequirePages(stream, start, column.TotalCompressedSize, column.NumValues, column.Codec == CompressionCodec.SNAPPY);
+    }
+
+    /// <param name="stream">The file.</param>
     /// <param name="start">Where the first page's header begins.</param>
     /// <param name="length">Bytes of all pages, with their headers.</param>
     /// <param name="values">Values that the column has.</param>
-    /// <exception cref="InvalidDataException">They do.</exception>
-    public static void RequirePages(Stream stream, long start, long length, long values)
+    /// <param name="isSnappy">Whether its pages are compressed by Snappy, whose blocks claim a length of their own.</param>
+    private static void RequirePages(Stream stream, long start, long length, long values, bool isSnappy)
     {
         if (start < 0 || length < 0 || length > stream.Length || start > stream.Length - length) throw Damaged($"a column claims {length} bytes from byte {start} on");
         var column = new byte[length];
@@ -69,7 +80,15 @@ internal ref struct ParquetClaims
             if (compressed < 0 || compressed > rest.Length - header.at) throw Damaged($"a page claims {compressed} bytes");
             if (whole < 0 || whole > Math.Max(MostOnTrust, MostRatio * compressed)) throw Damaged($"a page claims that its {compressed} bytes are {whole}");
             if (counted < 0 || counted > values) throw Damaged($"a page claims {counted} of the {values} values of its column");
-            rest = rest[(header.at + (int)compressed)..];
+            var begin = header.at;
+            if (isSnappy && header.numbers.GetValueOrDefault(IsCompressedV2, 1) != 0)
+            {
+                var levels = header.Of(DefinitionsV2) + header.Of(RepetitionsV2); // they lie before what is compressed
+                if (levels < 0 || levels > compressed) throw Damaged($"a page claims {levels} bytes of levels");
+                header.Pass((ulong)levels);
+                if (levels < compressed && header.Number() is var block && block > (ulong)whole) throw Damaged($"a page of {whole} bytes claims that it unpacks to {block}");
+            }
+            rest = rest[(begin + (int)compressed)..];
         }
     }
 
@@ -83,7 +102,9 @@ internal ref struct ParquetClaims
         while (Next() is var field and not 0)
         {
             id = field >> 4 == 0 ? (int)Signed(Number()) : id + (field >> 4); // told by the distance from the one before, or by itself
-            if ((field & 15) is not (1 or 2)) Skip(field & 15, deeper, parent, id); // a boolean field is in its type
+            var type = field & 15;
+            if (type is not (1 or 2)) Skip(type, deeper, parent, id);
+            else numbers[(parent << 16) | (id & 0xFFFF)] = 2 - type; // a boolean field is in its type: 1 is true
         }
     }
 

@@ -60,10 +60,7 @@ internal sealed class ParquetFormat : VectorFormat
         try
         {
             foreach (var column in reader.Metadata!.RowGroups.SelectMany(group => group.Columns).Select(column => column.MetaData).OfType<ColumnMetaData>())
-            {
-                var first = column.DictionaryPageOffset is > 0 and var dictionary ? Math.Min(dictionary, column.DataPageOffset) : column.DataPageOffset; // some writers say 0 for none
-                ParquetClaims.RequirePages(stream, first, column.TotalCompressedSize, column.NumValues);
-            }
+                ParquetClaims.RequirePages(stream, column);
             var known = reader.CustomMetadata.TryGetValue(Key, out var text) ? JsonSerializer.Deserialize<VectorSidecar>(text, VectorSidecar.Json) : null;
             return (reader.RowGroupCount, known);
         }

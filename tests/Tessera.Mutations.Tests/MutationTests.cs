@@ -26,6 +26,23 @@ public class MutationTests
         }
     }
 
+    /// <summary>Cases of long counts that broke a promise once.</summary>
+    [Theory]
+    [InlineData("parquet-pictures", 201, 25189)] // a block of Snappy's that claims 268 MB
+    [InlineData("tessera", 201, 1907)] // all pictures are test pictures
+    public void What_Was_Found_Once_Stays_Mended(string name, int seed, int number)
+    {
+        var folder = Directory.CreateTempSubdirectory("tessera-mutations-").FullName;
+        try
+        {
+            MutationRun.Run(Readers.All.Single(reader => reader.Name == name), folder, 1, seed, first: number).Faults.ShouldBeEmpty();
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public void The_Same_Seed_Makes_The_Same_Changes()
     {

@@ -185,8 +185,7 @@ internal sealed class ParquetFile : IDisposable
         using var rows = file.Reader.OpenRowGroupReader(group);
         var chunk = rows.GetMetadata(column)?.MetaData ?? throw new InvalidDataException($"row group {group} lacks the column {column.Path}");
         if (chunk.NumValues < 0 || chunk.NumValues > Stamp.Length) throw new InvalidDataException($"a column claims {chunk.NumValues} values");
-        var first = chunk.DictionaryPageOffset is > 0 and var dictionary ? Math.Min(dictionary, chunk.DataPageOffset) : chunk.DataPageOffset; // some writers say 0 for none
-        ParquetClaims.RequirePages(file.Stream, first, chunk.TotalCompressedSize, chunk.NumValues);
+        ParquetClaims.RequirePages(file.Stream, chunk);
     }
 
     private static bool IsPictures(DataField field) => field.ClrType == typeof(ReadOnlyMemory<byte>) && field.MaxRepetitionLevel == 0

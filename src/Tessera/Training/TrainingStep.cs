@@ -26,6 +26,7 @@ public sealed partial class TrainingStep : IDisposable
     private readonly BatchPreparation preparation;
     private readonly ResidentPixels? resident;
     private readonly WorkerThreads threads;
+    private readonly bool fuses; // whether each worker computes blocks by itself, with one core
     private readonly Tensor[] encoded, projected; // the parameters that parts have gradients of, and those that coupling has
     private readonly List<(bool IsProjected, int Index)> order = []; // where each of the optimiser's parameters stands in them
     private readonly Tensor[]?[] sums; // a worker's gradients of the former so far
@@ -76,6 +77,8 @@ public sealed partial class TrainingStep : IDisposable
             }
             preparation = new BatchPreparation(objective.Plan, data.Normalization, device, resident);
             threads = new WorkerThreads(workers, options.Threads ?? 1);
+            // Of what this process is, and not of what libtorch's settings are at an instant: the results hang on it. Without AVX-512 vectors would be put together from shorter ones.
+            fuses = Vector512.IsHardwareAccelerated && device.type == DeviceType.CPU && (workers > 1 ? (options.Threads ?? 1) == 1 : Environment.ProcessorCount == 1);
             sums = new Tensor[]?[workers];
         }
         catch
@@ -292,7 +295,7 @@ public sealed partial class TrainingStep : IDisposable
 
     private void ForEach(int count, Action<int, int> work) => threads.Run(worker =>
     {
-        using var fused = Vector512.IsHardwareAccelerated ? FusedBlock.WantedHere() : null; // elsewhere they would be put together from shorter vectors
+        using var fused = fuses ? FusedBlock.WantedHere() : null;
         for (var i = worker; i < count; i += threads.Count) work(i, worker);
     });
 

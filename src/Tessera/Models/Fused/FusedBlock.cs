@@ -32,10 +32,9 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
     /// <summary>Has blocks on this thread be computed so until the result is disposed.</summary>
     public static IDisposable WantedHere() => new Wish();
 
-    /// <summary>Whether a block can be: on a CPU, with one core, in fp32 or bf16, and of such widths as vectors divide.</summary>
+    /// <summary>Whether a block can be: on a CPU, in fp32 or bf16, and of such widths as vectors divide.</summary>
     public static bool Suits(Tensor tokens, BlockParts parts) =>
-        tokens.device.type == DeviceType.CPU && get_num_threads() == 1
-        && (tokens.dtype is ScalarType.Float32 or ScalarType.BFloat16) && tokens.dtype == parts.Tensors[0].dtype
+        tokens.device.type == DeviceType.CPU && (tokens.dtype is ScalarType.Float32 or ScalarType.BFloat16) && tokens.dtype == parts.Tensors[0].dtype
         && tokens.shape[2] % BlockKernels.Lanes == 0 && parts.Tensors[8].shape[0] % BlockKernels.Lanes == 0
         && tokens.shape[2] / parts.Heads * tokens.element_size() % BlockKernels.Step == 0;
 
