@@ -59,12 +59,13 @@ internal ref struct ParquetClaims
         RequirePages(stream, start, column.TotalCompressedSize, column.NumValues, column.Codec == CompressionCodec.SNAPPY);
     }
 
+    /// <summary>The same of a column of which these are the numbers.</summary>
     /// <param name="stream">The file.</param>
     /// <param name="start">Where the first page's header begins.</param>
     /// <param name="length">Bytes of all pages, with their headers.</param>
     /// <param name="values">Values that the column has.</param>
     /// <param name="isSnappy">Whether its pages are compressed by Snappy, whose blocks claim a length of their own.</param>
-    private static void RequirePages(Stream stream, long start, long length, long values, bool isSnappy)
+    internal static void RequirePages(Stream stream, long start, long length, long values, bool isSnappy = false)
     {
         if (start < 0 || length < 0 || length > stream.Length || start > stream.Length - length) throw Damaged($"a column claims {length} bytes from byte {start} on");
         var column = new byte[length];

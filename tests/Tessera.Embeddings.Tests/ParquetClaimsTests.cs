@@ -38,6 +38,18 @@ public class ParquetClaimsTests
     }
 
     [Theory]
+    [InlineData("15 00 15 08 15 08 2C 15 08 00 00 04 02 03 04", null)] // a block begins with its length
+    [InlineData("15 00 15 08 15 08 2C 15 08 00 00 05 02 03 04", "a page of 4 bytes claims that it unpacks to 5")]
+    [InlineData("15 06 15 08 15 08 5C 15 08 45 00 15 00 12 00 00 FF FF FF FF", null)] // of the second version, not compressed
+    [InlineData("15 06 15 08 15 08 5C 15 08 45 04 15 00 11 00 00 FF FF 05 01", "a page of 4 bytes claims that it unpacks to 5")] // after two bytes of levels
+    [InlineData("15 06 15 08 15 08 5C 15 08 45 0A 15 00 11 00 00 FF FF 05 01", "a page claims 5 bytes of levels")]
+    public void Believes_Blocks_Of_Snappy_That_Their_Pages_Can_Hold(string column, string? problem)
+    {
+        byte[] bytes = [.. "PAR1"u8, .. Bytes(column)];
+        Told(() => ParquetClaims.RequirePages(new MemoryStream(bytes), 4, bytes.Length - 4, values: 4, isSnappy: true), problem);
+    }
+
+    [Theory]
     [InlineData(-1, 3)]
     [InlineData(8, 3)]
     [InlineData(long.MaxValue, 3)]
