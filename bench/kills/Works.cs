@@ -199,14 +199,10 @@ internal static class Works
         }
     }
 
-    /// <summary>What a run keeps of its model's evaluations, and vectors that are kept for the next.</summary>
-    private sealed class Evaluate() : Work("evaluate")
+    /// <summary>What is done in a finished run's own folder.</summary>
+    private abstract class InRun(string name) : Work(name)
     {
-        private static readonly string[] Kinds = ["knn", "reconstruction"];
-
         private string run = "";
-
-        public override int Ways => Kinds.Length;
 
         public override void Prepare(string inputs)
         {
@@ -219,29 +215,23 @@ internal static class Works
             base.Begin(place);
             Folders.Copy(run, Out(place));
         }
+    }
+
+    /// <summary>What a run keeps of its model's evaluations, and vectors that are kept for the next.</summary>
+    private sealed class Evaluate() : InRun("evaluate")
+    {
+        private static readonly string[] Kinds = ["knn", "reconstruction"];
+
+        public override int Ways => Kinds.Length;
 
         public override IReadOnlyList<string> Command(string place, int way) =>
             ["evaluate", Kinds[way], "--model", Out(place), "--data", "shapes:100", "--cache", Cache(place), "--device", "cpu"];
     }
 
     /// <summary>A run's page, where an earlier one lies.</summary>
-    private sealed class Report() : Work("report")
+    private sealed class Report() : InRun("report")
     {
-        private string run = "";
-
         public override bool IsOneFile => false; // the page tells when it was made
-
-        public override void Prepare(string inputs)
-        {
-            run = Path.Join(inputs, "run");
-            Do(Pretraining(run, Path.Join(inputs, "cache"), "1"));
-        }
-
-        public override void Begin(string place)
-        {
-            base.Begin(place);
-            Folders.Copy(run, Out(place));
-        }
 
         public override IReadOnlyList<string> Command(string place, int way) => ["report", Out(place)];
     }

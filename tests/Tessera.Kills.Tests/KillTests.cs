@@ -33,39 +33,29 @@ public class KillTests
     public void What_Had_Too_Little_Room_Says_So_And_Ends_As_What_Had_Enough()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such limit.");
-        var folder = Directory.CreateTempSubdirectory("tessera-kills-").FullName;
-        try
-        {
-            using var work = Works.All().Single(work => work.Name == "pack");
-            work.Prepare(Directory.CreateDirectory(Path.Join(folder, "inputs")).FullName);
-
-            var report = ShortageRun.Run(work, folder, times: 2, seed: 1, Shortage.File);
-
-            report.Faults.ShouldBeEmpty();
-            report.Messages.Count.ShouldBe(2);
-            report.Messages.ShouldAllBe(message => message.StartsWith("tessera: pictures.tessera cannot be written (", StringComparison.Ordinal));
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
+        ShouldTell("pack", Shortage.File, "tessera: pictures.tessera cannot be written (");
     }
 
     [Fact]
     public void A_Disk_With_Too_Little_Room_Leaves_What_Was_There()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "Only root may mount a file system, and Linux has one in memory.");
+        ShouldTell("ship", Shortage.Room, "tessera: model.safetensors cannot be written: "); // which writes over a model that is there
+    }
+
+    private static void ShouldTell(string name, Shortage shortage, string beginning)
+    {
         var folder = Directory.CreateTempSubdirectory("tessera-kills-").FullName;
         try
         {
-            using var work = Works.All().Single(work => work.Name == "ship"); // which writes over a model that is there
+            using var work = Works.All().Single(work => work.Name == name);
             work.Prepare(Directory.CreateDirectory(Path.Join(folder, "inputs")).FullName);
 
-            var report = ShortageRun.Run(work, folder, times: 2, seed: 1, Shortage.Room);
+            var report = ShortageRun.Run(work, folder, times: 2, seed: 1, shortage);
 
             report.Faults.ShouldBeEmpty();
             report.Messages.Count.ShouldBe(2);
-            report.Messages.ShouldAllBe(message => message.StartsWith("tessera: model.safetensors cannot be written: ", StringComparison.Ordinal));
+            report.Messages.ShouldAllBe(message => message.StartsWith(beginning, StringComparison.Ordinal));
         }
         finally
         {
