@@ -78,7 +78,9 @@ internal static class WholeFile
         var created = false;
         try
         {
-            var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.ReadWrite, Share = FileShare.None, PreallocationSize = size };
+            // A file that is cut to nothing when it is opened waits for the disk when it is closed, on ext4: only what a killed process left is.
+            var mode = File.Exists(file + Ending) ? FileMode.Create : FileMode.CreateNew;
+            var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None, PreallocationSize = size };
             using var stream = new FileStream(file + Ending, options);
             created = true;
             write(stream);

@@ -47,6 +47,27 @@ public class PackedImagesTests
     }
 
     [Fact]
+    public void Checksums_That_Are_Taken_While_Pixels_Are_Written_Are_Those_Of_The_File()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder["shapes.tessera"];
+        using (var images = Packed.Pack(ImageSource.Open("shapes:900"), new ImageShape(3, 64, 64), file)) images.Count.ShouldBe(990);
+        const long second = 1 << 22; // where the second piece begins; a third and a fourth follow
+        new FileInfo(file).Length.ShouldBeGreaterThan(2 * second);
+
+        PackedImages.Open(file).Dispose(); // reads it all
+
+        using (var altered = File.Open(file, FileMode.Open))
+        {
+            altered.Position = second + 5;
+            var value = altered.ReadByte();
+            altered.Position--;
+            altered.WriteByte((byte)~value);
+        }
+        Should.Throw<PackedFormatException>(() => PackedImages.Open(file)).Message.ShouldContain($"between bytes {second} and {2 * second}");
+    }
+
+    [Fact]
     public void Leaves_Broken_Pictures_Out_And_Names_Them()
     {
         using var folder = PictureFolders.Classes(30, 30);

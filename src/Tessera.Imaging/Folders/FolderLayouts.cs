@@ -92,9 +92,9 @@ internal static class FolderLayouts
     {
         var contents = new FolderContents("one folder per class", root);
         var names = new List<string>();
-        foreach (var folder in PictureFolder.Subfolders(training))
+        var folders = PictureFolder.Subfolders(training);
+        foreach (var (folder, pictures) in folders.Zip(PictureFolder.PicturesBelow(root, folders)))
         {
-            var pictures = PictureFolder.Pictures(root, folder, recurse: true);
             if (pictures.Count == 0)
                 continue;
             contents.AddTraining(pictures, names.Count);
@@ -109,9 +109,9 @@ internal static class FolderLayouts
 
     private static void AddTestClasses(FolderContents contents, List<string> names, string training, string test)
     {
-        foreach (var folder in PictureFolder.Subfolders(test))
+        var folders = PictureFolder.Subfolders(test);
+        foreach (var (folder, pictures) in folders.Zip(PictureFolder.PicturesBelow(contents.Root, folders)))
         {
-            var pictures = PictureFolder.Pictures(contents.Root, folder, recurse: true);
             var label = names.IndexOf(Path.GetFileName(folder));
             if (label < 0 && pictures.Count > 0)
                 throw new ImageSourceException($"{folder} holds pictures of a class that {training} does not have: rename or remove it.");

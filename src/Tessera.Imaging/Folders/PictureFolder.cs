@@ -42,6 +42,16 @@ internal static class PictureFolder
         return pictures;
     }
 
+    /// <summary>The pictures in each of several folders and below it, which are listed on all cores.</summary>
+    /// <param name="root">The source's folder: names are relative to it.</param>
+    /// <param name="folders">The folders to list, inside the root.</param>
+    public static List<FoundPicture>[] PicturesBelow(string root, IReadOnlyList<string> folders)
+    {
+        var found = new List<FoundPicture>[folders.Count];
+        ParallelWork.For(folders.Count, i => found[i] = Pictures(root, folders[i], recurse: true), CancellationToken.None);
+        return found;
+    }
+
     /// <summary>Whether there is a picture in a folder or below it; looks no further than the first.</summary>
     public static bool HoldsPictures(string folder) => Enumerate(folder, recurse: true, (ref FileSystemEntry _) => true).Any();
 

@@ -28,11 +28,9 @@ internal static class TinyImageNetLayout
                 throw new ImageSourceException(
                     $"{folder} is a class that {WordNetIdentifiers(root)} does not list: add a line to it, or remove the folder.");
         }
-        foreach (var (label, name) in names.Index())
-        {
-            if (Path.Join(train, name) is var folder && Directory.Exists(folder))
-                contents.AddTraining(PictureFolder.Pictures(root, folder, recurse: true), label);
-        }
+        var listed = names.FindAll(name => Directory.Exists(Path.Join(train, name)));
+        foreach (var (name, pictures) in listed.Zip(PictureFolder.PicturesBelow(root, listed.ConvertAll(name => Path.Join(train, name)))))
+            contents.AddTraining(pictures, labels[name]);
         AddTest(contents, labels);
         return contents;
     }

@@ -51,7 +51,7 @@ internal static class PackedWriter
         var page = new byte[PackedHeader.Size];
         header.Write(page);
         RandomAccess.Write(handle, page, 0);
-        RandomAccess.Write(handle, PieceChecksums.Compute(header, handle), header.ChecksumsStart);
+        RandomAccess.Write(handle, pixels.Checksums.Compute(header, handle), header.ChecksumsStart);
     }
 
     private static (byte[] Labels, byte[] NameEnds, byte[] Names) Tables(ImageSource source, List<int> written)

@@ -9,12 +9,14 @@ namespace Tessera.Imaging.Packing;
 /// Workers take runs of pictures and decode each into a buffer of its own. Where a run is written depends on how many pictures of
 /// the runs before it were sound, so finished runs wait until those before them are written. One worker writes at a time, all
 /// that is due, while the others go on decoding: the system lets only one write to a file, and the rest would wait for it,
-/// spinning. A semaphore bounds the runs under way, so memory stays at a few megabytes a core.
+/// spinning. A semaphore bounds the runs under way, so memory stays at some megabytes a core. There are more workers than cores: files
+/// that the system does not have in its cache are waited for, and a disk or a network that is asked for many at once answers sooner.
 /// </remarks>
 internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFileHandle file, IProgress<PackProgress>? progress) : IDisposable
 {
     private const int RunBytes = 1 << 20;
-    private const int RunsPerCore = 4;
+    private const int WorkersPerCore = 4;
+    private const int RunsPerCore = 2 * WorkersPerCore;
 
     private readonly int runLength = Math.Clamp(RunBytes / shape.Pixels, 1, 256);
     private readonly SemaphoreSlim slots = new(Environment.ProcessorCount * RunsPerCore);
@@ -32,13 +34,16 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
     /// <summary>Over the training pictures.</summary>
     public ChannelSums Statistics { get; } = new(shape.Channels);
 
+    /// <summary>Of the pixels that were written.</summary>
+    public PieceChecksums Checksums { get; } = new();
+
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="ImageAccessException">A picture's bytes could not be had.</exception>
     /// <exception cref="IOException">Nothing more can be written.</exception>
     public void WriteAll(CancellationToken cancellation)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var workers = Enumerable.Range(0, Environment.ProcessorCount).Select(_ => Task.Factory.StartNew(
+        var workers = Enumerable.Range(0, Environment.ProcessorCount * WorkersPerCore).Select(_ => Task.Factory.StartNew(
             () => Work(stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
         try { Task.WaitAll(workers, CancellationToken.None); }
         catch (AggregateException failures)
@@ -130,7 +135,9 @@ internal sealed class PixelWriter(ImageSource source, ImageShape shape, SafeFile
     private void Write(Run run)
     {
         var position = PackedHeader.PixelsStart + (long)Written.Count * shape.Pixels;
-        RandomAccess.Write(file, run.Pixels.AsSpan(0, run.Sound.Count * shape.Pixels), position);
+        var pixels = run.Pixels.AsSpan(0, run.Sound.Count * shape.Pixels);
+        RandomAccess.Write(file, pixels, position);
+        Checksums.Append(pixels);
         ArrayPool<byte>.Shared.Return(run.Pixels);
         slots.Release();
         Written.AddRange(run.Sound);

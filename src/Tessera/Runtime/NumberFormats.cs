@@ -39,6 +39,8 @@ internal readonly unsafe struct Fp32(float value) : INumberFormat<Fp32>
 [StructLayout(LayoutKind.Sequential)]
 internal readonly unsafe struct Bf16(ushort bits) : INumberFormat<Bf16>
 {
+    private static readonly Vector512<ushort> UpperHalves = Vector512.Create([.. Enumerable.Range(0, 32).Select(i => (ushort)(2 * i + 1))]); // of 16 numbers and of 16 more
+
     private readonly ushort bits = bits;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -56,6 +58,19 @@ internal readonly unsafe struct Bf16(ushort bits) : INumberFormat<Bf16>
         (Avx512F.IsSupported ? Avx512F.ConvertToVector256UInt16(upper) : Vector256.Narrow(upper.GetLower(), upper.GetUpper())).Store((ushort*)to);
     }
 
+    /// <summary>The same of 32 numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Bf16* to, Vector512<float> first, Vector512<float> second)
+    {
+        if (Avx512BW.IsSupported)
+        {
+            Avx512BW.PermuteVar32x16x2(Rounded(first).AsUInt16(), UpperHalves, Rounded(second).AsUInt16()).Store((ushort*)to);
+            return;
+        }
+        Store(to, first);
+        Store(to + Vector512<float>.Count, second);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Round(Vector512<float> values) => (Rounded(values) & Vector512.Create(0xFFFF0000)).AsSingle();
 
@@ -69,6 +84,8 @@ internal readonly unsafe struct Bf16(ushort bits) : INumberFormat<Bf16>
     {
         var all = values.AsUInt32();
         var rounded = all + Vector512.Create(0x7FFFu) + ((all >> 16) & Vector512<uint>.One);
-        return Vector512.ConditionalSelect(Vector512.Equals(values, values).AsUInt32(), rounded, all | Vector512.Create(0x400000u));
+        return Avx512F.IsSupported
+            ? Avx512F.Fixup(rounded.AsSingle(), values, Vector512.Create(0x22), 0).AsUInt32() // of both kinds of what is not a number: the quiet one
+            : Vector512.ConditionalSelect(Vector512.Equals(values, values).AsUInt32(), rounded, all | Vector512.Create(0x400000u));
     }
 }

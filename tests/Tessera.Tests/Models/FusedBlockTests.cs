@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using System.Runtime.Intrinsics;
 using Tessera.Models;
 using Tessera.Models.Fused;
 using Tessera.Runtime;
@@ -27,6 +28,11 @@ public sealed class FusedBlockTests
     [InlineData(2, 64, 48, 3)]
     [InlineData(3, 17, 64, 2)]
     [InlineData(2, 5, 192, 3)]
+    [InlineData(1, 70, 96, 2)] // more tokens than a panel of a product's right factor, and heads of 48
+    [InlineData(1, 16, 160, 1)] // a head wider than a panel
+    [InlineData(5, 64, 64, 2)] // more rows than are computed at once
+    [InlineData(7, 30, 48, 1)]
+    [InlineData(1, 257, 32, 2)] // more tokens than a core's cache should hold the scores of
     public void Rounds_Less_Often_Than_A_Block_In_Bf16(int pictures, int tokens, int width, int heads) => OnOneCore(() =>
     {
         var (fused, plain, exact) = Passes(pictures, tokens, width, heads, ScalarType.BFloat16);
@@ -51,6 +57,63 @@ public sealed class FusedBlockTests
 
         unsafe void Gelu(Tensor from, Tensor to) =>
             BlockKernels.Gelu((ushort*)TensorMemory.AddressOf(from), (ushort*)TensorMemory.AddressOf(to), GeluTable.Bits, 1 << 16);
+    });
+
+    [Fact]
+    public void Rounds_To_Bf16_As_Libtorch_Does() => OnOneCore(() =>
+    {
+        using var scope = NewDisposeScope();
+        var drawn = new Random(5);
+        float[] edges = [0, -0f, 1, float.Epsilon, float.MaxValue, float.PositiveInfinity, float.NegativeInfinity, float.NaN, BitConverter.UInt32BitsToSingle(0x7F800001), BitConverter.UInt32BitsToSingle(0xFFFFFFFF)];
+        var numbers = edges.Concat(Enumerable.Range(0, 1 << 16).Select(i => BitConverter.Int32BitsToSingle(i % 4 == 0 ? drawn.Next() & ~0x7FFF | 0x8000 : drawn.Next() << 1))).Take(1 << 16).ToArray(); // a fourth are ties
+        var (given, alone, together) = (tensor(numbers), zeros(numbers.Length, dtype: ScalarType.BFloat16), zeros(numbers.Length, dtype: ScalarType.BFloat16));
+        Store(given, alone, together);
+
+        var right = given.to(ScalarType.BFloat16).Floats();
+        alone.Floats().ShouldBe(right);
+        together.Floats().ShouldBe(right);
+        right.Count(float.IsNaN).ShouldBeGreaterThan(3);
+
+        static unsafe void Store(Tensor from, Tensor alone, Tensor together)
+        {
+            var numbers = (float*)TensorMemory.AddressOf(from);
+            for (var i = 0; i < from.numel(); i += 32)
+            {
+                var (first, second) = (Vector512.Load(numbers + i), Vector512.Load(numbers + i + 16));
+                var (one, both) = ((nint)TensorMemory.AddressOf(alone), (nint)TensorMemory.AddressOf(together));
+                Bf16.Store((Bf16*)one + i, first);
+                Bf16.Store((Bf16*)one + i + 16, second);
+                Bf16.Store((Bf16*)both + i, first, second);
+            }
+        }
+    });
+
+    [Fact]
+    public void Multiplies_Small_Bf16_Matrices_In_Fp32() => OnOneCore(() =>
+    {
+        if (!SmallProducts.AreFast) Assert.Skip("The processor has no instructions for bf16 products, or oneDNN is told not to use them.");
+        using var scope = NewDisposeScope();
+        foreach (var (rows, columns, inner) in new[] { (64, 64, 64), (17, 48, 32), (5, 144, 16), (1, 16, 48) })
+        {
+            var (left, right) = (Numbers.Tensor(1, rows, inner).to(ScalarType.BFloat16), Numbers.Tensor(2, inner, columns).to(ScalarType.BFloat16));
+            var (result, twice) = (zeros(rows, columns), zeros(rows, columns));
+            Multiply(left, right, result, twice, rows, columns, inner);
+            var exact = left.to(ScalarType.Float64).mm(right.to(ScalarType.Float64));
+            Distance(result, exact).ShouldBeLessThan(1e-6, $"{rows} x {inner} x {columns}");
+            Distance(twice, exact.add(exact)).ShouldBeLessThan(1e-6);
+        }
+
+        static unsafe void Multiply(Tensor left, Tensor right, Tensor result, Tensor twice, int rows, int columns, int inner)
+        {
+            var panels = empty(Panels.Length(inner, columns), dtype: ScalarType.BFloat16);
+            var (a, b) = (TensorMemory.AddressOf(left), TensorMemory.AddressOf(panels));
+            Panels.Pair((Bf16*)TensorMemory.AddressOf(right), columns, inner, inner, columns, (Bf16*)b);
+            SmallProducts.Multiply((Bf16*)a, inner, (Bf16*)b, (float*)TensorMemory.AddressOf(result), rows, columns, inner);
+            // And from the transposed factor.
+            using var transposed = right.t().contiguous();
+            Panels.Turn((Bf16*)TensorMemory.AddressOf(transposed), inner, columns, inner, (Bf16*)b);
+            for (var i = 0; i < 2; i++) SmallProducts.Add((Bf16*)a, inner, (Bf16*)b, (float*)TensorMemory.AddressOf(twice), columns, rows, columns, inner);
+        }
     });
 
     [Fact]

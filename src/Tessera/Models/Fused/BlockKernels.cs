@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tessera.Runtime;
 
 namespace Tessera.Models.Fused;
@@ -56,9 +57,14 @@ internal static unsafe class BlockKernels
             }
             var scale = 1 / MathF.Sqrt(Vector512.Sum(squares) / width + epsilon);
             (means[row], scales[row]) = (mean, scale);
-            for (var i = 0; i < width; i += Lanes)
-                T.Store(normed + i, Vector512.MultiplyAddEstimate((T.Load(branch + i) - centre) * scale, T.Load(gamma + i), T.Load(beta + i)));
+            NormRow(branch, normed, centre, scale, gamma, beta, width);
         }
+    }
+
+    /// <summary>What <see cref="Norm"/> wrote of tokens whose statistics are known.</summary>
+    public static void NormAgain<T>(T* tokens, T* normed, float* means, float* scales, T* gamma, T* beta, long rows, int width) where T : unmanaged, INumberFormat<T>
+    {
+        for (var row = 0L; row < rows; row++, tokens += width, normed += width) NormRow(tokens, normed, Vector512.Create(means[row]), scales[row], gamma, beta, width);
     }
 
     /// <summary>Adds a branch's bias and the tokens to its end.</summary>
@@ -132,14 +138,14 @@ internal static unsafe class BlockKernels
                 {
                     var x = T.Load(rows + i);
                     x.Store(values + i);
-                    largest = Vector512.Max(largest, x);
+                    largest = Vector512.MaxNative(largest, x);
                 }
                 if (rest > 0)
                 {
                     for (var i = 0; i < Lanes; i++) last[i] = i < rest ? rows[whole + i] : T.Of(float.NegativeInfinity);
                     var x = T.Load(last);
                     x.Store(values + whole);
-                    largest = Vector512.Max(largest, x);
+                    largest = Vector512.MaxNative(largest, x);
                 }
                 var top = Vector512.Create(Largest(largest));
                 var sum = Vector512<float>.Zero;
@@ -195,9 +201,11 @@ internal static unsafe class BlockKernels
     {
         for (var i = 0L; i < count; i += 4)
         {
-            ulong a = table[inputs[i]], b = table[inputs[i + 1]], c = table[inputs[i + 2]], d = table[inputs[i + 3]];
-            *(ulong*)(outputs + i) = a >> 16 | (b & 0xFFFF0000) | (c & 0xFFFF0000) << 16 | (d & 0xFFFF0000) << 32;
-            *(ulong*)(inputs + i) = (a & 0xFFFF) | (b & 0xFFFF) << 16 | (c & 0xFFFF) << 32 | d << 48;
+            uint a = table[inputs[i]], b = table[inputs[i + 1]], c = table[inputs[i + 2]], d = table[inputs[i + 3]];
+            *(uint*)(outputs + i) = a >> 16 | (b & 0xFFFF0000);
+            *(uint*)(outputs + i + 2) = c >> 16 | (d & 0xFFFF0000);
+            *(uint*)(inputs + i) = (ushort)a | b << 16;
+            *(uint*)(inputs + i + 2) = (ushort)c | d << 16;
         }
     }
 
@@ -226,6 +234,89 @@ internal static unsafe class BlockKernels
             Fp32.Store(outputs + i, x * below);
             Fp32.Store(inputs + i, Vector512.MultiplyAddEstimate(x * bell, Vector512.Create(Height), below));
         }
+    }
+
+    /// <summary>Rounds a product to bf16.</summary>
+    /// <param name="from">(rows, columns)</param>
+    /// <param name="to">(rows, columns), a row every <paramref name="stride"/> numbers, written.</param>
+    /// <param name="stride">In numbers.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">A multiple of <see cref="Lanes"/>.</param>
+    /// <param name="bias">(columns), added before; null: none.</param>
+    /// <param name="sums">(columns): the sum of rows is added to it; null: it is not.</param>
+    public static void Narrow(float* from, Bf16* to, long stride, int rows, int columns, Bf16* bias = null, float* sums = null)
+    {
+        var column = 0;
+        for (; column + 2 * Lanes <= columns; column += 2 * Lanes) // what is written is a whole line of the cache
+        {
+            Vector512<float> first = Vector512<float>.Zero, second = first, total = first, another = first;
+            if (bias is not null)
+            {
+                first = Bf16.Load(bias + column);
+                second = Bf16.Load(bias + column + Lanes);
+            }
+            var at = from + column;
+            var place = to + column;
+            for (var row = 0; row < rows; row++, at += columns, place += stride)
+            {
+                Sse.Prefetch1(place + SmallProducts.Panel);
+                Vector512<float> a = Vector512.Load(at) + first, b = Vector512.Load(at + Lanes) + second;
+                Bf16.Store(place, a, b);
+                total += a;
+                another += b;
+            }
+            if (sums is null) continue;
+            (Vector512.Load(sums + column) + total).Store(sums + column);
+            (Vector512.Load(sums + column + Lanes) + another).Store(sums + column + Lanes);
+        }
+        if (column == columns) return;
+        var shift = bias is null ? Vector512<float>.Zero : Bf16.Load(bias + column);
+        var sum = Vector512<float>.Zero;
+        for (var row = 0; row < rows; row++)
+        {
+            var values = Vector512.Load(from + row * columns + column) + shift;
+            Bf16.Store(to + row * stride + column, values);
+            sum += values;
+        }
+        if (sums is not null) (Vector512.Load(sums + column) + sum).Store(sums + column);
+    }
+
+    /// <summary>Multiplies a product by slopes, rounds it, and adds it up over rows.</summary>
+    /// <param name="from">(rows, columns)</param>
+    /// <param name="slopes">(rows, columns), a row every <paramref name="stride"/> numbers.</param>
+    /// <param name="to">The same, written.</param>
+    /// <param name="stride">In numbers.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">A multiple of <see cref="Lanes"/>.</param>
+    /// <param name="sums">(columns), added to.</param>
+    public static void NarrowBySlopes(float* from, Bf16* slopes, Bf16* to, long stride, int rows, int columns, float* sums)
+    {
+        var column = 0;
+        for (; column + 2 * Lanes <= columns; column += 2 * Lanes)
+        {
+            Vector512<float> total = Vector512.Load(sums + column), another = Vector512.Load(sums + column + Lanes);
+            var at = from + column;
+            Bf16* slope = slopes + column, place = to + column;
+            for (var row = 0; row < rows; row++, at += columns, slope += stride, place += stride)
+            {
+                Sse.Prefetch1(slope + SmallProducts.Panel);
+                Vector512<float> a = Vector512.Load(at) * Bf16.Load(slope), b = Vector512.Load(at + Lanes) * Bf16.Load(slope + Lanes);
+                Bf16.Store(place, a, b);
+                total += a;
+                another += b;
+            }
+            total.Store(sums + column);
+            another.Store(sums + column + Lanes);
+        }
+        if (column == columns) return;
+        var sum = Vector512.Load(sums + column);
+        for (var row = 0; row < rows; row++)
+        {
+            var values = Vector512.Load(from + row * columns + column) * Bf16.Load(slopes + row * stride + column);
+            Bf16.Store(to + row * stride + column, values);
+            sum += values;
+        }
+        sum.Store(sums + column);
     }
 
     /// <summary>The sum of rows, added to sums.</summary>
@@ -288,11 +379,18 @@ internal static unsafe class BlockKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Largest(Vector512<float> values)
+    private static void NormRow<T>(T* tokens, T* normed, Vector512<float> centre, float scale, T* gamma, T* beta, int width) where T : unmanaged, INumberFormat<T>
     {
-        var half = Vector256.Max(values.GetLower(), values.GetUpper());
-        var quarter = Vector128.Max(half.GetLower(), half.GetUpper());
-        return Math.Max(Math.Max(quarter[0], quarter[1]), Math.Max(quarter[2], quarter[3]));
+        for (var i = 0; i < width; i += Lanes) T.Store(normed + i, Vector512.MultiplyAddEstimate((T.Load(tokens + i) - centre) * scale, T.Load(gamma + i), T.Load(beta + i)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector512<float> values)
+    {
+        var half = Vector256.MaxNative(values.GetLower(), values.GetUpper());
+        var quarter = Vector128.MaxNative(half.GetLower(), half.GetUpper());
+        quarter = Vector128.MaxNative(quarter, Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1)));
+        return Vector128.MaxNative(quarter, Vector128.Shuffle(quarter, Vector128.Create(1, 0, 3, 2))).ToScalar();
     }
 
     /// <returns>Φ(x)</returns>
@@ -311,7 +409,7 @@ internal static unsafe class BlockKernels
 
     /// <summary>e to the power of numbers of at most 0, within 2 units in the last place; below -87 it is 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Exp(Vector512<float> x)
+    public static Vector512<float> Exp(Vector512<float> x)
     {
         // x = n · ln 2 + r with |r| ≤ ln 2 / 2, ln 2 in two parts; e^r by its Taylor series, which ends within rounding there.
         var n = Vector512.Round(x * Vector512.Create(1.44269504f));

@@ -105,8 +105,8 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
         private readonly ScalarType type;
         private readonly float scale; // of a query times a key
 
-        // Tokens (rows, D); statistics of both norms (4, rows); queries, keys, values (3, heads, N, D / heads); attention's shares (heads, N, N); its
-        // result (rows, D); with it (rows, D); the MLP's slopes at its activation and what that made (rows, hidden).
+        // Tokens (rows, D); statistics of both norms (4, rows); queries, keys, values (3, heads, N, D / heads), or (rows, 3 D) in a core's cache; attention's
+        // shares (heads, N, N), padded there; its result (rows, D); with it (rows, D); the MLP's slopes at its activation and what that made (rows, hidden).
         private Tensor? input, statistics, normed1, apart, shares, joined, attended, normed2, slopes, activated;
 
         public Kept(BlockParts parts, Tensor like)
@@ -121,6 +121,8 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
             scale = 1 / MathF.Sqrt(width / heads);
         }
 
+        private bool StaysInCache => type == ScalarType.BFloat16 && CachedBlock.Suits(tokens, width);
+
         private Tensor?[] All => [input, statistics, normed1, apart, shares, joined, attended, normed2, slopes, activated];
 
         public Tensor Forward<T>(Tensor given) where T : unmanaged, INumberFormat<T>
@@ -129,6 +131,7 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
             var biases = parts.Tensors;
             input = given.contiguous().view(rows, width);
             statistics = empty(4, rows, dtype: ScalarType.Float32);
+            if (StaysInCache) return ForwardInCache().MoveToOuterDisposeScope();
             var at = At<float>(statistics);
 
             normed1 = empty_like(input);
@@ -152,7 +155,7 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
             var output = activated.mm(fc2.t());
             BlockKernels.Add(At<T>(output), At<T>(biases[11]), At<T>(attended), rows, width);
 
-            foreach (var kept in All) kept!.DetachFromDisposeScope();
+            foreach (var kept in All) kept?.DetachFromDisposeScope();
             return output.view(shape).MoveToOuterDisposeScope();
         }
 
@@ -167,8 +170,13 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
 
             // The MLP.
             var given = slope.contiguous().view(rows, width);
-            BlockKernels.SumRows(At<T>(given), ofFc2Bias, rows, width);
+            if (StaysInCache)
+            {
+                var to = new BlockSums { Norm1 = ofNorm1, Norm2 = ofNorm2, Fc2Bias = ofFc2Bias, QkvBias = ofQkvBias, Fc1Bias = ofFc1Bias };
+                return BackwardInCache(given, sums, to);
+            }
             var ofFc2 = given.t().mm(activated!);
+            BlockKernels.SumRows(At<T>(given), ofFc2Bias, rows, width);
             var wide = given.mm(fc2);
             BlockKernels.Multiply(At<T>(slopes!), At<T>(wide), ofFc1Bias, rows, hidden);
             var ofFc1 = wide.t().mm(normed2!);
@@ -190,23 +198,62 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
             var ofQkv = ofTogether.t().mm(normed1!);
             BlockKernels.NormBackward(At<T>(input), at, at + rows, At<T>(gamma1), At<T>(ofTogether.mm(qkv)), At<T>(gradient), At<T>(gradient), ofNorm1, rows, width);
 
-            var typed = sums.to(type);
-            Tensor Sum(int place, int length) => typed.narrow(0, place * width, length);
-            Tensor[] all =
-            [
-                gradient.view(shape), Sum(0, width), Sum(1, width), Sum(3, width), Sum(4, width), // the third sum of the first norm is of the block before
-                ofQkv, Sum(7, 3 * width), ofProj, Sum(5, width), ofFc1, Sum(10, hidden), ofFc2, Sum(6, width),
-            ];
-            LetGo();
-            return Array.ConvertAll(all, g => g.MoveToOuterDisposeScope());
+            return Gradients(gradient, sums, ofQkv, ofProj, ofFc1, ofFc2);
         }
 
         public IEnumerable<Tensor> NoGradients() => [zeros(shape, type), .. parts.Tensors.Select(p => zeros_like(p))];
 
         public void LetGo()
         {
-            foreach (var kept in All) kept!.Dispose();
+            foreach (var kept in All) kept?.Dispose();
             input = null;
+        }
+
+        private Tensor ForwardInCache()
+        {
+            (attended, joined) = (empty_like(input!), empty_like(input!));
+            apart = empty(rows, 3 * width, dtype: type);
+            shares = empty(pictures * heads, tokens, HeadAttention.PaddedTo(tokens), dtype: type);
+            (slopes, activated) = (empty(rows, hidden, dtype: type), empty(rows, hidden, dtype: type));
+            var output = empty_like(input!);
+            using (var block = new CachedBlock(parts, tokens)) block.Forward(Places(), At<Bf16>(output), pictures);
+            foreach (var kept in All) kept?.DetachFromDisposeScope();
+            return output.view(shape);
+        }
+
+        private Tensor[] BackwardInCache(Tensor given, Tensor sums, BlockSums to)
+        {
+            var ofInput = empty_like(given);
+            Tensor ofQkv = empty_like(qkv), ofProj = empty_like(proj), ofFc1 = empty_like(fc1), ofFc2 = empty_like(fc2);
+            var weights = new BlockWeights { Qkv = At<Bf16>(ofQkv), Proj = At<Bf16>(ofProj), Fc1 = At<Bf16>(ofFc1), Fc2 = At<Bf16>(ofFc2) };
+            using (var block = new CachedBlock(parts, tokens)) block.Backward(Places(), At<Bf16>(given), At<Bf16>(ofInput), weights, to, pictures);
+            return Gradients(ofInput, sums, ofQkv, ofProj, ofFc1, ofFc2);
+        }
+
+        private BlockMemory Places() => new()
+        {
+            Input = At<Bf16>(input!),
+            Statistics = At<float>(statistics!),
+            Together = At<Bf16>(apart!),
+            Shares = At<Bf16>(shares!),
+            Joined = At<Bf16>(joined!),
+            Attended = At<Bf16>(attended!),
+            Slopes = At<Bf16>(slopes!),
+            Activated = At<Bf16>(activated!),
+        };
+
+        /// <summary>In the order of the block's input and its parameters; the last thing that a pass does.</summary>
+        private Tensor[] Gradients(Tensor ofInput, Tensor sums, Tensor ofQkv, Tensor ofProj, Tensor ofFc1, Tensor ofFc2)
+        {
+            var typed = sums.to(type);
+            Tensor Sum(int place, int length) => typed.narrow(0, place * width, length);
+            Tensor[] all =
+            [
+                ofInput.view(shape), Sum(0, width), Sum(1, width), Sum(3, width), Sum(4, width), // the third sum of the first norm is of the block before
+                ofQkv, Sum(7, 3 * width), ofProj, Sum(5, width), ofFc1, Sum(10, hidden), ofFc2, Sum(6, width),
+            ];
+            LetGo();
+            return Array.ConvertAll(all, g => g.MoveToOuterDisposeScope());
         }
 
         private void Join(Tensor one, Tensor all, int part) =>
