@@ -42,7 +42,8 @@ internal static unsafe class SmallProducts
     /// <remarks>What these functions are asked that cannot be had ends the process, since no exception of theirs passes through here.</remarks>
     private static delegate* unmanaged<long, long, long, long, long, long, byte, Bf16*, Bf16*, float*, byte, void> Find()
     {
-        if (!Avx512BW.IsSupported || !ComputePrecision.HasBf16Products() || IsLimited()
+        // With AMX a thread's tiles stay as the last kernel left them until they are released, which has not been tried.
+        if (!Avx512BW.IsSupported || !ComputePrecision.HasBf16Products() || OneDnn.HasAmx() || IsLimited()
             || LibTorch.FindFunction("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb") is not { } found
             || LibTorch.FindFunction("_ZN2at13globalContextEv") is not { } context
             || LibTorch.FindFunction("_ZNK2at7Context17userEnabledMkldnnEv") is not { } isEnabled)

@@ -1,5 +1,4 @@
 using System.Runtime.ExceptionServices;
-using System.Runtime.Intrinsics;
 using Tessera.Models;
 using Tessera.Models.Fused;
 using Tessera.Runtime;
@@ -57,35 +56,6 @@ public sealed class FusedBlockTests
 
         unsafe void Gelu(Tensor from, Tensor to) =>
             BlockKernels.Gelu((ushort*)TensorMemory.AddressOf(from), (ushort*)TensorMemory.AddressOf(to), GeluTable.Bits, 1 << 16);
-    });
-
-    [Fact]
-    public void Rounds_To_Bf16_As_Libtorch_Does() => OnOneCore(() =>
-    {
-        using var scope = NewDisposeScope();
-        var drawn = new Random(5);
-        float[] edges = [0, -0f, 1, float.Epsilon, float.MaxValue, float.PositiveInfinity, float.NegativeInfinity, float.NaN, BitConverter.UInt32BitsToSingle(0x7F800001), BitConverter.UInt32BitsToSingle(0xFFFFFFFF)];
-        var numbers = edges.Concat(Enumerable.Range(0, 1 << 16).Select(i => BitConverter.Int32BitsToSingle(i % 4 == 0 ? drawn.Next() & ~0x7FFF | 0x8000 : drawn.Next() << 1))).Take(1 << 16).ToArray(); // a fourth are ties
-        var (given, alone, together) = (tensor(numbers), zeros(numbers.Length, dtype: ScalarType.BFloat16), zeros(numbers.Length, dtype: ScalarType.BFloat16));
-        Store(given, alone, together);
-
-        var right = given.to(ScalarType.BFloat16).Floats();
-        alone.Floats().ShouldBe(right);
-        together.Floats().ShouldBe(right);
-        right.Count(float.IsNaN).ShouldBeGreaterThan(3);
-
-        static unsafe void Store(Tensor from, Tensor alone, Tensor together)
-        {
-            var numbers = (float*)TensorMemory.AddressOf(from);
-            for (var i = 0; i < from.numel(); i += 32)
-            {
-                var (first, second) = (Vector512.Load(numbers + i), Vector512.Load(numbers + i + 16));
-                var (one, both) = ((nint)TensorMemory.AddressOf(alone), (nint)TensorMemory.AddressOf(together));
-                Bf16.Store((Bf16*)one + i, first);
-                Bf16.Store((Bf16*)one + i + 16, second);
-                Bf16.Store((Bf16*)both + i, first, second);
-            }
-        }
     });
 
     [Fact]

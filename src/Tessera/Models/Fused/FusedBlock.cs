@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Tessera.Models.Fused;
 
 /// <summary>
-/// A transformer block's forward and backward pass on one core: libtorch's matrix products, and between them <see cref="BlockKernels"/>, each of
-/// which passes over memory once where operations of libtorch's would several times.
+/// A transformer block's forward and backward pass on one core: those of <see cref="CachedBlock"/> where it suits, or else libtorch's matrix products, and
+/// between them <see cref="BlockKernels"/>, each of which passes over memory once where operations of libtorch's would several times.
 /// </summary>
 /// <remarks>
 /// The same mathematics as <see cref="TransformerBlock"/>'s, rounded to the tokens' number format less often. A training step
