@@ -14,6 +14,9 @@ internal static unsafe class Panels
     /// <summary>Numbers that a matrix takes in panels.</summary>
     public static long Length(int rows, int columns) => (long)rows * ((columns + SmallProducts.Panel - 1) / SmallProducts.Panel * SmallProducts.Panel);
 
+    /// <summary>The next multiple of 16: what rows and columns are padded to with zeros.</summary>
+    public static int Padded(int count) => (count + Lanes - 1) / Lanes * Lanes;
+
     /// <summary>Lays each two rows that follow on each other together.</summary>
     /// <param name="from">(rows, columns), a row every <paramref name="stride"/> numbers.</param>
     /// <param name="stride">In numbers.</param>

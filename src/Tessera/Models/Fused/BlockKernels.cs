@@ -409,7 +409,7 @@ internal static unsafe class BlockKernels
 
     /// <summary>e to the power of numbers of at most 0, within 2 units in the last place; below -87 it is 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Exp(Vector512<float> x)
+    private static Vector512<float> Exp(Vector512<float> x)
     {
         // x = n · ln 2 + r with |r| ≤ ln 2 / 2, ln 2 in two parts; e^r by its Taylor series, which ends within rounding there.
         var n = Vector512.Round(x * Vector512.Create(1.44269504f));

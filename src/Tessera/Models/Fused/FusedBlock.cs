@@ -213,7 +213,7 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
         {
             (attended, joined) = (empty_like(input!), empty_like(input!));
             apart = empty(rows, 3 * width, dtype: type);
-            shares = empty(pictures * heads, tokens, HeadAttention.PaddedTo(tokens), dtype: type);
+            shares = empty(pictures * heads, tokens, Panels.Padded(tokens), dtype: type);
             (slopes, activated) = (empty(rows, hidden, dtype: type), empty(rows, hidden, dtype: type));
             var output = empty_like(input!);
             using (var block = new CachedBlock(parts, tokens)) block.Forward(Places(), At<Bf16>(output), pictures);

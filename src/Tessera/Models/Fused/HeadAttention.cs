@@ -31,7 +31,7 @@ internal sealed unsafe class HeadAttention : IDisposable
     {
         (this.tokens, this.width, this.heads, headWidth) = (tokens, width, heads, width / heads);
         scale = 1 / MathF.Sqrt(headWidth);
-        Padded = PaddedTo(tokens);
+        Padded = Panels.Padded(tokens);
         product = memory.Take<float>((long)tokens * Math.Max(Padded, headWidth));
         right = memory.Take<Bf16>(Math.Max(Panels.Length(headWidth, Padded), Panels.Length(Padded, headWidth)));
         pairs = memory.Take<Bf16>((long)Padded * Padded);
@@ -44,9 +44,6 @@ internal sealed unsafe class HeadAttention : IDisposable
 
     /// <summary>Whether it can be had, and is worth it, for pictures of so many tokens.</summary>
     public static bool Suits(int tokens) => tokens <= MostTokens && SmallProducts.AreFast;
-
-    /// <summary>See <see cref="Padded"/>.</summary>
-    public static int PaddedTo(int tokens) => (tokens + Lanes - 1) / Lanes * Lanes;
 
     /// <summary>Numbers that the shares of so many pictures take.</summary>
     public long SharesOf(long pictures) => pictures * heads * tokens * Padded;

@@ -22,8 +22,8 @@ internal sealed unsafe class WeightGradient : IDisposable
         (this.outputs, this.inputs, isTurned) = (outputs, inputs, outputs > inputs);
         sums = memory.Take<float>((long)outputs * inputs);
         new Span<float>(sums, outputs * inputs).Clear();
-        turned = memory.Take<Bf16>(Panels.Length(Stride(Padded(most)), Math.Min(inputs, outputs)));
-        panels = memory.Take<Bf16>(Panels.Length(Padded(most), Math.Max(inputs, outputs)));
+        turned = memory.Take<Bf16>(Panels.Length(Stride(Panels.Padded(most)), Math.Min(inputs, outputs)));
+        panels = memory.Take<Bf16>(Panels.Length(Panels.Padded(most), Math.Max(inputs, outputs)));
     }
 
     /// <summary>Adds rows.</summary>
@@ -51,7 +51,7 @@ internal sealed unsafe class WeightGradient : IDisposable
 
     private void Add(Bf16* left, int height, Bf16* right, int width, int rows)
     {
-        var padded = Padded(rows);
+        var padded = Panels.Padded(rows);
         var stride = Stride(padded);
         Panels.Pair(left, height, rows, padded, height, panels);
         for (var row = 0; row < height; row += Panel)
@@ -69,8 +69,6 @@ internal sealed unsafe class WeightGradient : IDisposable
     }
 
     public void Dispose() => memory.Dispose();
-
-    private static int Padded(int rows) => (rows + BlockKernels.Lanes - 1) / BlockKernels.Lanes * BlockKernels.Lanes;
 
     // Rows that begin a power of 2 apart would share their places in a cache.
     private static int Stride(int padded) => padded + 2 * BlockKernels.Lanes;
