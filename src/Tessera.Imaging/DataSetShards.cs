@@ -38,35 +38,25 @@ public static class DataSetShards
         folder = Path.GetFullPath(folder);
         try
         {
-            Directory.CreateDirectory(folder);
+            WholeFile.Naming(folder, () => Directory.CreateDirectory(folder));
+            UnfinishedShards.Remove(folder);
             if (Directory.EnumerateFiles(folder, "*.tar").Min(StringComparer.Ordinal) is { } there)
                 throw new PackingException($"{folder} holds shards already, such as {Path.GetFileName(there)}, among which new ones would be lost: name an empty folder.");
-            if (source.ClassNames.Count > 0) Put(ShardClasses.FileIn(folder), file => ShardClasses.Write(file, source.ClassNames, source.ClassTitles));
             return WriteSplits(source, folder, size, progress, cancellation);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw CannotBeWritten(folder, error);
+            throw new PackingException(error.Message, error);
         }
-    }
-
-    private static PackingException CannotBeWritten(string what, Exception error) =>
-        new($"{what} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
-
-    private static void Put(string file, Action<string> write)
-    {
-        try { write(file); }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException) { throw CannotBeWritten(file, error); }
     }
 
     private static ShardingReport WriteSplits(ImageSource source, string folder, long size, IProgress<PackProgress>? progress, CancellationToken cancellation)
     {
-        var (shards, broken) = (new List<string>(), new List<BrokenImage>());
+        var (shards, broken, taken) = (new List<string>(), new List<BrokenImage>(), new List<int>());
         try
         {
-            var training = WriteSplit("train", 0, source.TestStart);
-            var test = WriteSplit("val", source.TestStart, source.Entries.Count);
-            return new ShardingReport(folder, shards, training, test, source.ClassNames, broken);
+            WholeFile.WriteTogether(Files());
+            return new ShardingReport(folder, shards, taken[0], taken[1], source.ClassNames, broken);
         }
         catch
         {
@@ -74,16 +64,19 @@ public static class DataSetShards
             throw;
         }
 
-        int WriteSplit(string split, int start, int end)
+        IEnumerable<(string File, Action<FileStream> Write)> Files()
         {
-            var samples = new Samples(source, start, end, broken, progress, cancellation);
-            for (var number = 0; samples.Current is not null; number++)
+            if (source.ClassNames.Count > 0) yield return (ShardClasses.FileIn(folder), stream => ShardClasses.Write(stream, source.ClassNames, source.ClassTitles));
+            foreach (var (split, start, end) in new[] { (UnfinishedShards.Training, 0, source.TestStart), (UnfinishedShards.Test, source.TestStart, source.Entries.Count) })
             {
-                var file = Path.Join(folder, string.Create(CultureInfo.InvariantCulture, $"{split}-{number:D6}.tar"));
-                Put(file, place => WholeFile.Write(place, stream => WriteShard(stream, samples, size)));
-                shards.Add(file);
+                var samples = new Samples(source, start, end, broken, progress, cancellation);
+                for (var number = 0; samples.Current is not null; number++)
+                {
+                    shards.Add(Path.Join(folder, UnfinishedShards.FileName(split, number)));
+                    yield return (shards[^1], stream => WriteShard(stream, samples, size));
+                }
+                taken.Add(samples.Taken);
             }
-            return samples.Taken;
         }
     }
 

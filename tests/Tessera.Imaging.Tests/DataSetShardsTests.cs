@@ -127,6 +127,54 @@ public class DataSetShardsTests
         Directory.GetFiles(folder[".shards"], "*.tar*").ShouldBeEmpty();
     }
 
+    [Fact]
+    public void A_Part_Of_A_Set_Is_Never_Taken_For_A_Whole_One_And_The_Same_Command_Makes_It_Whole()
+    {
+        using var folder = PictureFolders.TinyImageNet();
+        var source = ImageSource.Open(folder.Path);
+        Write(source, folder[".whole"], size: 1);
+        Write(ImageSource.Open(folder.Path), folder[".shards"], size: 1);
+
+        // A kill while names are given: the last has none yet, and of an earlier set there was one more.
+        File.Move(folder[".shards/val-000002.tar"], folder[".shards/val-000002.tar.partial"]);
+        File.Copy(folder[".shards/val-000001.tar"], folder[".shards/val-000007.tar"]);
+        File.AppendAllText(folder[".shards/classes.txt"], "another\n");
+        foreach (var part in new[] { folder[".shards"], folder[".shards/train-*.tar"], folder[".shards/train-000000.tar"] })
+        {
+            Should.Throw<ImageSourceException>(() => ImageSource.Open(part)).Message.ShouldBe(
+                $"{folder[".shards/val-000002.tar.partial"]} is unfinished, so that the shards beside it are a part of a set: write them again with tessera data shard, or wait for the process that does.");
+        }
+        using (new FileStream(folder[".shards/val-000002.tar.partial"], FileMode.Open, FileAccess.Write, FileShare.None))
+        {
+            Should.Throw<PackingException>(() => Write(source, folder[".shards"], size: 1)).Message.ShouldBe(
+                $"{folder[".shards/val-000002.tar.partial"]} is being written by another process: wait for it, or name another folder.");
+        }
+
+        Write(source, folder[".shards"], size: 1);
+
+        Held(".shards").ShouldBe(Held(".whole"));
+
+        Dictionary<string, string> Held(string name) => Directory.GetFiles(folder[name])
+            .ToDictionary(file => Path.GetFileName(file), file => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file))));
+    }
+
+    [Fact]
+    public void Shards_Have_Their_Names_When_All_Are_Whole()
+    {
+        using var folder = PictureFolders.Classes(3, 2);
+        var seen = new List<string>();
+
+        DataSetShards.Write(ImageSource.Open(folder.Path), folder[".shards"], size: 1, new Told(() => seen.AddRange(Directory.GetFiles(folder[".shards"]).Select(file => Path.GetFileName(file)))), TestContext.Current.CancellationToken);
+
+        seen.ShouldAllBe(name => name.EndsWith(".partial"));
+        Directory.GetFiles(folder[".shards"], "*.partial").ShouldBeEmpty();
+    }
+
+    private sealed class Told(Action act) : IProgress<PackProgress>
+    {
+        public void Report(PackProgress value) => act();
+    }
+
     private static ShardingReport Write(ImageSource source, string folder, long size = DataSetShards.UsualSize) =>
         DataSetShards.Write(source, folder, size, cancellation: TestContext.Current.CancellationToken);
 }

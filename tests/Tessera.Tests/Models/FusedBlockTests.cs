@@ -111,7 +111,7 @@ public sealed class FusedBlockTests
         rows.Floats()[3..6].ShouldBe([1 / (1 + (float)Math.Exp(-2.5)), 0f, (float)Math.Exp(-2.5) / (1 + (float)Math.Exp(-2.5))], 1e-6f);
         rows.Floats()[6..].ShouldBe([1f / 3, 1f / 3, 1f / 3], 1e-7f);
 
-        static unsafe void Softmax(Tensor rows) => BlockKernels.Softmax((Fp32*)TensorMemory.AddressOf(rows), 3, 3, scale: .5f);
+        static unsafe void Softmax(Tensor rows) => AttentionKernels.Softmax((Fp32*)TensorMemory.AddressOf(rows), 3, 3, scale: .5f);
     });
 
     [Fact]

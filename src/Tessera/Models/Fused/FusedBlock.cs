@@ -36,7 +36,7 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
     public static bool Suits(Tensor tokens, BlockParts parts) =>
         tokens.device.type == DeviceType.CPU && (tokens.dtype is ScalarType.Float32 or ScalarType.BFloat16) && tokens.dtype == parts.Tensors[0].dtype
         && tokens.shape[2] % BlockKernels.Lanes == 0 && parts.Tensors[8].shape[0] % BlockKernels.Lanes == 0
-        && tokens.shape[2] / parts.Heads * tokens.element_size() % BlockKernels.Step == 0;
+        && tokens.shape[2] / parts.Heads * tokens.element_size() % AttentionKernels.Step == 0;
 
     /// <param name="tokens">(B, N, D)</param>
     /// <param name="parts">The block.</param>
@@ -138,12 +138,12 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
             BlockKernels.Norm(At<T>(input), null, null, At<T>(normed1), at, at + rows, At<T>(gamma1), At<T>(biases[1]), rows, width, parts.Epsilon);
             var together = nn.functional.linear(normed1, qkv, biases[5]);
             apart = empty(3, pictures * heads, tokens, width / heads, dtype: type);
-            BlockKernels.SplitHeads(At<byte>(together), At<byte>(apart), pictures, tokens, 3, heads, headBytes);
+            AttentionKernels.SplitHeads(At<byte>(together), At<byte>(apart), pictures, tokens, 3, heads, headBytes);
             var each = apart.unbind(0);
             shares = each[0].bmm(each[1].transpose(1, 2));
-            BlockKernels.Softmax(At<T>(shares), pictures * heads * tokens, tokens, scale);
+            AttentionKernels.Softmax(At<T>(shares), pictures * heads * tokens, tokens, scale);
             joined = empty_like(input);
-            BlockKernels.JoinHeads(At<byte>(shares.bmm(each[2])), At<byte>(joined), heads * headBytes, pictures, tokens, heads, headBytes);
+            AttentionKernels.JoinHeads(At<byte>(shares.bmm(each[2])), At<byte>(joined), heads * headBytes, pictures, tokens, heads, headBytes);
 
             attended = joined.mm(proj.t());
             normed2 = empty_like(input);
@@ -186,12 +186,12 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
             // Attention.
             var ofProj = gradient.t().mm(joined!);
             var mixed = empty(pictures * heads, tokens, width / heads, dtype: type);
-            BlockKernels.SplitHeads(At<byte>(gradient.mm(proj)), At<byte>(mixed), pictures, tokens, 1, heads, headBytes);
+            AttentionKernels.SplitHeads(At<byte>(gradient.mm(proj)), At<byte>(mixed), pictures, tokens, 1, heads, headBytes);
             var each = apart!.unbind(0);
             var ofShares = mixed.bmm(each[2].transpose(1, 2));
             var ofTogether = empty(rows, 3 * width, dtype: type);
             Join(shares!.transpose(1, 2).bmm(mixed), ofTogether, 2);
-            BlockKernels.SoftmaxBackward(At<T>(shares), At<T>(ofShares), pictures * heads * tokens, tokens, scale);
+            AttentionKernels.SoftmaxBackward(At<T>(shares), At<T>(ofShares), pictures * heads * tokens, tokens, scale);
             Join(ofShares.bmm(each[1]), ofTogether, 0);
             Join(ofShares.transpose(1, 2).bmm(each[0]), ofTogether, 1);
             BlockKernels.SumRows(At<T>(ofTogether), ofQkvBias, rows, 3 * width);
@@ -257,7 +257,7 @@ internal sealed unsafe class FusedBlock : autograd.SingleTensorFunction<FusedBlo
         }
 
         private void Join(Tensor one, Tensor all, int part) =>
-            BlockKernels.JoinHeads(At<byte>(one), At<byte>(all) + (long)part * heads * headBytes, 3L * heads * headBytes, pictures, tokens, heads, headBytes);
+            AttentionKernels.JoinHeads(At<byte>(one), At<byte>(all) + (long)part * heads * headBytes, 3L * heads * headBytes, pictures, tokens, heads, headBytes);
 
         private static T* At<T>(Tensor tensor) where T : unmanaged => (T*)TensorMemory.AddressOf(tensor);
     }

@@ -117,7 +117,7 @@ internal sealed unsafe class HeadAttention : IDisposable
             for (var i = tokens; i < Padded; i++) scores[i] = float.NegativeInfinity;
             var largest = Vector512.Load(scores);
             for (var i = Lanes; i < Padded; i += Lanes) largest = Vector512.MaxNative(largest, Vector512.Load(scores + i));
-            var top = Vector512.Create(-scale * BlockKernels.Largest(largest));
+            var top = Vector512.Create(-scale * AttentionKernels.Largest(largest));
             var sum = Vector512<float>.Zero;
             for (var i = 0; i < Padded; i += Lanes)
             {
