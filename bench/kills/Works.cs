@@ -238,7 +238,12 @@ internal static class Works
 
     private sealed class Shard() : Work("shard")
     {
-        public override IReadOnlyList<string> Command(string place, int way) => ["data", "shard", "shapes:300", "--size", "100KB", "-o", Path.Join(place, "shards")];
+        public override IReadOnlyList<string> Command(string place, int way)
+        {
+            var shards = Path.Join(place, "shards");
+            var isWhole = Directory.Exists(shards) && Directory.EnumerateFiles(shards, "*.tar").Any() && !Directory.EnumerateFiles(shards, "*.partial").Any();
+            return isWhole ? ["env"] : ["data", "shard", "shapes:300", "--size", "100KB", "-o", shards]; // among shards that are whole it would refuse to write
+        }
     }
 
     /// <summary>A model as it ships, where an earlier one lies.</summary>

@@ -8,6 +8,7 @@ public class KillTests
     [InlineData("pack", 2)]
     [InlineData("fetch", 2)]
     [InlineData("export", 1)]
+    [InlineData("shard", 2)]
     public void What_Was_Killed_Ends_As_What_Was_Not(string name, int kills)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signal.");
