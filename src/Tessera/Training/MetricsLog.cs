@@ -17,7 +17,7 @@ public sealed class MetricsLog
     /// <summary>Training throughput, evaluations excluded.</summary>
     public const string ImagesPerSecond = "train/images per second";
 
-    private static readonly JsonSerializerOptions Json = new(TesseraJson.Options) { WriteIndented = false };
+    private static readonly JsonSerializerOptions Json = new(TesseraJson.Options) { WriteIndented = false, RespectRequiredConstructorParameters = true };
 
     private readonly string? file; // null: kept in memory alone
     private readonly List<MetricsLine> lines = [];
@@ -96,7 +96,9 @@ public sealed class MetricsLog
     {
         try
         {
-            return JsonSerializer.Deserialize<MetricsLine>(text, Json);
+            if (JsonSerializer.Deserialize<MetricsLine>(text, Json) is not { } line || line.Metrics.Any(metric => metric is null)) return null;
+            // The same few names stand in each of thousands of lines, which are all kept.
+            return line with { Metrics = [.. line.Metrics.Select(metric => metric with { Name = string.Intern(metric.Name), Unit = string.Intern(metric.Unit) })] };
         }
         catch (JsonException)
         {

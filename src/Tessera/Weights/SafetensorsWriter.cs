@@ -28,25 +28,31 @@ public static class SafetensorsWriter
     /// <exception cref="SafetensorsException">The file cannot be written, or a tensor gives another number of bytes.</exception>
     public static void Write(string file, IReadOnlyList<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
-        ArgumentException.ThrowIfNullOrEmpty(file);
-        ArgumentNullException.ThrowIfNull(tensors);
-        var placed = Place(tensors);
-        var header = Header(placed, metadata);
+        var (write, size) = Content(file, tensors, metadata);
         try
         {
             // The whole length is claimed from the disk at once, so that a full one is met before any work is done.
-            WholeFile.Write(file, Content, header.Length + placed.Sum(tensor => tensor.Bytes));
+            WholeFile.Write(file, write, size);
         }
         catch (Exception exception) when (exception is UnauthorizedAccessException or (IOException and not SafetensorsException))
         {
             throw new SafetensorsException($"{file} cannot be written: {exception.Message.TrimEnd('.')}.", exception);
         }
+    }
 
-        void Content(FileStream stream)
+    /// <summary>What writes such a file's bytes, and how many they are.</summary>
+    /// <inheritdoc cref="Write"/>
+    internal static (Action<FileStream> Write, long Size) Content(string file, IReadOnlyList<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(file);
+        ArgumentNullException.ThrowIfNull(tensors);
+        var placed = Place(tensors);
+        var header = Header(placed, metadata);
+        return (stream =>
         {
             stream.Write(header.Span);
             foreach (var tensor in placed) WriteContent(file, stream, tensor);
-        }
+        }, header.Length + placed.Sum(tensor => tensor.Bytes));
     }
 
     private static List<PlacedTensor> Place(IReadOnlyList<SafetensorsTensor> tensors)

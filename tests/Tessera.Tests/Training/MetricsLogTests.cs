@@ -48,6 +48,37 @@ public sealed class MetricsLogTests : IDisposable
         read.LastEvaluation.Find("nothing").ShouldBeNull();
     }
 
+    [Theory]
+    [InlineData("""{"step":2,"epoch":1,"metrics":[null]}""")]
+    [InlineData("""{"step":2,"epoch":1,"metrics":[{"value":3,"unit":"loss","isBaseline":false}]}""")]
+    [InlineData("""{"step":2,"epoch":1,"metrics":null}""")]
+    [InlineData("""{"step":2,"epoch":1}""")]
+    [InlineData("null")]
+    public void A_Line_That_Lacks_Something_Ends_It(string line)
+    {
+        using var run = PretrainRun.Begin(folder.File("run"), PackedShapes.Options).Run;
+        var log = MetricsLog.Open(run, long.MaxValue);
+        log.Add(Training(1, 0.25, 3));
+        File.AppendAllText(run.MetricsFile, line + "\n");
+        log.Add(Training(3, 0.75, 1));
+
+        MetricsLog.Read(run.Folder).Lines.ShouldHaveSingleItem().Step.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Names_That_Are_Read_Back_Are_Kept_Once()
+    {
+        using var run = PretrainRun.Begin(folder.File("run"), PackedShapes.Options).Run;
+        var log = MetricsLog.Open(run, long.MaxValue);
+        log.Add(Training(1, 0.25, 3));
+        log.Add(Training(2, 0.5, 2));
+
+        var lines = MetricsLog.Open(run, long.MaxValue).Lines;
+
+        lines[1].Metrics[0].Name.ShouldBeSameAs(lines[0].Metrics[0].Name);
+        lines[1].Metrics[2].Unit.ShouldBeSameAs(lines[0].Metrics[2].Unit);
+    }
+
     private static MetricsLine Training(long step, double epoch, double loss) => new(step, epoch,
         [new(MetricsLog.Loss, loss, Metric.LossUnit), new(MetricsLog.LearningRate, 1e-3, "rate"), new(MetricsLog.ImagesPerSecond, 100, "images/s")]);
 

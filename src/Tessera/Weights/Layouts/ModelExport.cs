@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Tessera.Imaging;
 using Tessera.Models;
@@ -23,6 +25,7 @@ public static class ModelExport
     /// <exception cref="ModelFileException">There is no such model, or the format cannot hold it.</exception>
     /// <exception cref="SafetensorsException">A file is damaged, or cannot be written.</exception>
     /// <exception cref="PyTorchFileException">A file is damaged, or cannot be written.</exception>
+    /// <exception cref="IOException">A file of a folder cannot be written; those that were there before stay then.</exception>
     public static ExportedModel Export(string path, string output, ExportFormat format, SafetensorsType type = SafetensorsType.F32)
     {
         ArgumentException.ThrowIfNullOrEmpty(output);
@@ -186,10 +189,13 @@ public static class ModelExport
     {
         Directory.CreateDirectory(output);
         var (weights, config, pictures) = (Path.Combine(output, ModelFile.ResultName), Path.Combine(output, "config.json"), Path.Combine(output, "preprocessor_config.json"));
-        SafetensorsWriter.Write(weights, made.Tensors, Exported(made.Description));
-        WholeFile.Naming(config, () => WholeFile.Write(config, JsonSerializer.Serialize(HuggingFaceConfig.Of(made.Description, made.Layout!), TesseraJson.Options) + "\n"));
-        WholeFile.Naming(pictures, () => WholeFile.Write(pictures, JsonSerializer.Serialize(HuggingFaceConfig.Preprocessing(made.Description), TesseraJson.Options) + "\n"));
+        WholeFile.WriteTogether( // a loader takes what the configuration says of whatever weights lie beside it
+            (weights, SafetensorsWriter.Content(weights, made.Tensors, Exported(made.Description)).Write),
+            (config, Text(HuggingFaceConfig.Of(made.Description, made.Layout!))),
+            (pictures, Text(HuggingFaceConfig.Preprocessing(made.Description))));
         return [weights, config, pictures];
+
+        static Action<FileStream> Text(JsonNode json) => stream => stream.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(json, TesseraJson.Options) + "\n"));
     }
 
     private static Dictionary<string, string> Exported(ModelDescription description) => new() { ["format"] = "pt", [ModelDescription.ExportedKey] = Json(description) };

@@ -76,6 +76,28 @@ public sealed class ExportTests : IDisposable
         Same(encoder.Encoder, model.Encoder);
     }
 
+    /// <summary>Weights beside another model's configuration would be taken for that model's.</summary>
+    [Fact]
+    public void HuggingFaces_Files_Are_Replaced_Together_Or_Not_At_All()
+    {
+        using (var model = new MaskedAutoencoder(Shape, seed: 3)) Save(model);
+        ModelExport.Export(folder.File("m.safetensors"), folder.File("out"), ExportFormat.HuggingFace);
+        string[] files = ["config.json", "model.safetensors", "preprocessor_config.json"];
+        byte[][] Held() => [.. files.Select(file => File.ReadAllBytes(folder.File($"out/{file}")))];
+        var before = Held();
+        using (var other = new MaskedAutoencoder(Shape with { Encoder = Shape.Encoder with { Depth = 3, NormEpsilon = 1e-12 } }, seed: 4)) Save(other);
+
+        Directory.CreateDirectory(folder.File("out/preprocessor_config.json.partial")); // where the last file would be written
+        Should.Throw<IOException>(() => ModelExport.Export(folder.File("m.safetensors"), folder.File("out"), ExportFormat.HuggingFace))
+            .Message.ShouldStartWith($"{folder.File("out/preprocessor_config.json")} cannot be written: ");
+        Held().ShouldBe(before);
+        Directory.GetFiles(folder.File("out")).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal).ShouldBe(files);
+
+        Directory.Delete(folder.File("out/preprocessor_config.json.partial"));
+        ModelExport.Export(folder.File("m.safetensors"), folder.File("out"), ExportFormat.HuggingFace);
+        ModelInfo.Read(folder.File("out")).Description.Encoder.Depth.ShouldBe(3);
+    }
+
     /// <summary>Hugging Face's own files, without what Tessera leaves in them.</summary>
     [Fact]
     public void HuggingFaces_Configuration_Alone_Says_All()
