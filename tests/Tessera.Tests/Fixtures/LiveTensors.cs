@@ -16,7 +16,19 @@ public sealed class LiveTensors
         return Count() - before;
     }
 
-    private static long Count()
+    /// <summary>How many there are after each time that the work is done, those that nothing refers to among them, but none that were left before.</summary>
+    internal static long[] CountsWithGarbage(int times, Action<int> work)
+    {
+        _ = Count();
+        return [.. Enumerable.Range(0, times).Select(time =>
+        {
+            work(time);
+            return Tensor.TotalCount;
+        })];
+    }
+
+    /// <summary>How many there are that something refers to.</summary>
+    internal static long Count()
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();

@@ -5,7 +5,6 @@ using Tessera.Objectives;
 using Tessera.Runs;
 using Tessera.Tests.Fixtures;
 using Tessera.Training;
-using TorchSharp;
 
 namespace Tessera.Tests.Training;
 
@@ -22,19 +21,19 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         using var folder = new ScratchFolder();
         var options = PackedShapes.Options.WithTraining(t => t with { BatchSize = 3, Accumulate = 2, Epochs = 6 }).WithObjective(o => o with { Placement = placement, Mask = o.Mask with { Masking = "grid" } });
         var counts = new Dictionary<long, long>();
-        var before = Count();
+        var before = LiveTensors.Count();
         new MaskedAutoencoder(options.ToModel()).Dispose();
-        var miscounted = Count() - before; // TorchSharp counts what becomes a parameter twice; its memory is freed
+        var miscounted = LiveTensors.Count() - before; // TorchSharp counts what becomes a parameter twice; its memory is freed
 
         TestRuns.Train(folder.File("run"), options, shapes.Images, progress =>
         {
             // At an epoch's last step the loader has nothing left, so what lives is what the run itself holds.
-            if (progress.Step % 10 == 0 && progress.Evaluating is null && progress.IsLogStep) counts.Add(progress.Step, Count());
+            if (progress.Step % 10 == 0 && progress.Evaluating is null && progress.IsLogStep) counts.Add(progress.Step, LiveTensors.Count());
         });
 
         counts.Keys.ShouldBe([10L, 20, 30, 40, 50, 60]);
         counts.Values.Distinct().ShouldHaveSingleItem();
-        Count().ShouldBe(before + 2 * miscounted);
+        LiveTensors.Count().ShouldBe(before + 2 * miscounted);
     }
 
     [Fact]
@@ -44,14 +43,14 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         var options = PackedShapes.Options.WithTraining(t => t with { Workers = 3, AverageDecay = 0.9 });
         TestRuns.TrainUntil(folder.File("run"), options, shapes.Images, 1);
         using (var stream = new FileStream(RunDirectory.NewestCheckpoint(folder.File("run"))!, FileMode.Open)) stream.SetLength(stream.Length - 5);
-        var miscounted = Count();
+        var miscounted = LiveTensors.Count();
         new MaskedAutoencoder(options.ToModel()).Dispose();
-        miscounted = Count() - miscounted; // TorchSharp counts what becomes a parameter twice
-        var (before, threads) = (Count(), Workers());
+        miscounted = LiveTensors.Count() - miscounted; // TorchSharp counts what becomes a parameter twice
+        var (before, threads) = (LiveTensors.Count(), Workers());
 
         Should.Throw<RunDirectoryException>(() => TestRuns.Train(folder.File("run"), options, shapes.Images)).Message.ShouldContain("is damaged");
 
-        Count().ShouldBe(before + miscounted);
+        LiveTensors.Count().ShouldBe(before + miscounted);
         Workers().ShouldBe(threads);
     }
 
@@ -63,13 +62,13 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         var masks = new MaskSampler(new MaskOptions(), PackedShapes.Options.ToModel(), seed: 1);
         using var images = streamed ? shapes.Stream() : null;
         var plan = new BatchPlan([new ViewPlan(null, masks)], Labels: true, new MixSampler(1, 1, seed: 1), new DropPathSampler(0.5, 2, seed: 1));
-        var before = Count();
+        var before = LiveTensors.Count();
         foreach (var batch in new BatchLoader(images ?? shapes.Images, plan).Load((int[])[.. Enumerable.Range(0, 60)], 4, epoch: 0))
         {
             batch.Dispose();
             break;
         }
-        Count().ShouldBe(before); // the loader's threads have ended: they would go on to make more
+        LiveTensors.Count().ShouldBe(before); // the loader's threads have ended: they would go on to make more
     }
 
     [Fact]
@@ -82,7 +81,7 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         {
             if (index == 21) throw new InvalidOperationException("picture 21");
         };
-        var before = Count();
+        var before = LiveTensors.Count();
         var loaded = 0;
 
         Should.Throw<InvalidOperationException>(() =>
@@ -96,7 +95,7 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
 
         loaded.ShouldBe(20); // the batches before it
         source.Reading.ShouldBe(0);
-        Count().ShouldBe(before);
+        LiveTensors.Count().ShouldBe(before);
     }
 
     [Theory]
@@ -111,23 +110,15 @@ public sealed class LiveTensorTests(PackedShapes shapes) : IClassFixture<PackedS
         using var objective = Pretraining.ObjectiveOf(options, data);
         using var step = new TrainingStep(objective.Objective, data, options.Training);
         using var batch = step.Loader.Load((int[])[.. Enumerable.Range(0, 16)], 16, epoch: 0).Single();
-        var counts = Enumerable.Range(0, 3).Select(_ =>
+        var counts = LiveTensors.CountsWithGarbage(3, _ =>
         {
             step.Accumulate(batch).Dispose();
             step.Update(1e-3)?.Dispose();
-            return torch.Tensor.TotalCount;
-        }).ToArray();
+        });
         counts.Distinct().ShouldHaveSingleItem();
     }
 
     /// <summary>Threads that train, by the name that the system shows.</summary>
     private static int Workers() => OperatingSystem.IsLinux()
         ? Directory.EnumerateDirectories("/proc/self/task").Count(t => File.ReadAllText(Path.Join(t, "comm")).StartsWith("training", StringComparison.Ordinal)) : 0;
-
-    private static long Count()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        return torch.Tensor.TotalCount;
-    }
 }
