@@ -241,7 +241,7 @@ internal static class Works
         public override IReadOnlyList<string> Command(string place, int way)
         {
             var shards = Path.Join(place, "shards");
-            var isWhole = Directory.Exists(shards) && Directory.EnumerateFiles(shards, "*.tar").Any() && !Directory.EnumerateFiles(shards, "*.partial").Any();
+            var isWhole = Directory.Exists(shards) && Directory.EnumerateFiles(shards, "*.tar").Any() && !Directory.EnumerateFiles(shards, "*.lock").Any();
             return isWhole ? ["env"] : ["data", "shard", "shapes:300", "--size", "100KB", "-o", shards]; // among shards that are whole it would refuse to write
         }
     }

@@ -23,12 +23,12 @@ public static class DataSetShards
 
     /// <summary>Writes them.</summary>
     /// <param name="source">Where the pictures come from.</param>
-    /// <param name="folder">Made if need be. It may not hold shards yet.</param>
+    /// <param name="folder">Made if need be. It may not hold shards yet, but for those that a killed process has left, which are written anew.</param>
     /// <param name="size">Bytes that a shard has at most, unless one sample takes more.</param>
     /// <param name="progress">Told as it goes.</param>
     /// <param name="cancellation">Stops it, and leaves no shard behind.</param>
     /// <exception cref="ImageAccessException">A picture's bytes could not be had.</exception>
-    /// <exception cref="PackingException">The folder holds shards, or cannot be written.</exception>
+    /// <exception cref="PackingException">The folder holds shards, cannot be written, or is being written by another process.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static ShardingReport Write(
         ImageSource source, string folder, long size = UsualSize, IProgress<PackProgress>? progress = null, CancellationToken cancellation = default)
@@ -38,25 +38,36 @@ public static class DataSetShards
         folder = Path.GetFullPath(folder);
         try
         {
-            WholeFile.Naming(folder, () => Directory.CreateDirectory(folder));
-            UnfinishedShards.Remove(folder);
+            Directory.CreateDirectory(folder);
+            using var writing = ShardWriting.Begin(folder);
             if (Directory.EnumerateFiles(folder, "*.tar").Min(StringComparer.Ordinal) is { } there)
                 throw new PackingException($"{folder} holds shards already, such as {Path.GetFileName(there)}, among which new ones would be lost: name an empty folder.");
+            if (source.ClassNames.Count > 0) Put(ShardClasses.FileIn(folder), file => ShardClasses.Write(file, source.ClassNames, source.ClassTitles));
             return WriteSplits(source, folder, size, progress, cancellation);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new PackingException(error.Message, error);
+            throw CannotBeWritten(folder, error);
         }
+    }
+
+    private static PackingException CannotBeWritten(string what, Exception error) =>
+        new($"{what} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
+
+    private static void Put(string file, Action<string> write)
+    {
+        try { write(file); }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException) { throw CannotBeWritten(file, error); }
     }
 
     private static ShardingReport WriteSplits(ImageSource source, string folder, long size, IProgress<PackProgress>? progress, CancellationToken cancellation)
     {
-        var (shards, broken, taken) = (new List<string>(), new List<BrokenImage>(), new List<int>());
+        var (shards, broken) = (new List<string>(), new List<BrokenImage>());
         try
         {
-            WholeFile.WriteTogether(Files());
-            return new ShardingReport(folder, shards, taken[0], taken[1], source.ClassNames, broken);
+            var training = WriteSplit(ShardWriting.Training, 0, source.TestStart);
+            var test = WriteSplit(ShardWriting.Test, source.TestStart, source.Entries.Count);
+            return new ShardingReport(folder, shards, training, test, source.ClassNames, broken);
         }
         catch
         {
@@ -64,19 +75,16 @@ public static class DataSetShards
             throw;
         }
 
-        IEnumerable<(string File, Action<FileStream> Write)> Files()
+        int WriteSplit(string split, int start, int end)
         {
-            if (source.ClassNames.Count > 0) yield return (ShardClasses.FileIn(folder), stream => ShardClasses.Write(stream, source.ClassNames, source.ClassTitles));
-            foreach (var (split, start, end) in new[] { (UnfinishedShards.Training, 0, source.TestStart), (UnfinishedShards.Test, source.TestStart, source.Entries.Count) })
+            var samples = new Samples(source, start, end, broken, progress, cancellation);
+            for (var number = 0; samples.Current is not null; number++)
             {
-                var samples = new Samples(source, start, end, broken, progress, cancellation);
-                for (var number = 0; samples.Current is not null; number++)
-                {
-                    shards.Add(Path.Join(folder, UnfinishedShards.FileName(split, number)));
-                    yield return (shards[^1], stream => WriteShard(stream, samples, size));
-                }
-                taken.Add(samples.Taken);
+                var file = Path.Join(folder, ShardWriting.FileName(split, number));
+                Put(file, place => WholeFile.Write(place, stream => WriteShard(stream, samples, size)));
+                shards.Add(file);
             }
+            return samples.Taken;
         }
     }
 

@@ -72,7 +72,7 @@ public sealed partial class PackedImages
         return TryReuse(source, shape, file) ?? Pack(source, shape, file, progress, cancellation); // what another process made while this one waited
     }
 
-    private static IDisposable LockOf(string file, Action waiting, CancellationToken cancellation)
+    private static FileStream LockOf(string file, Action waiting, CancellationToken cancellation)
     {
         try
         {

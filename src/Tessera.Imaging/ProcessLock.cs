@@ -15,7 +15,7 @@ internal static class ProcessLock
     /// <exception cref="IOException">The file cannot be made.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be made.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public static IDisposable Take(string file, Action waiting, CancellationToken cancellation)
+    public static FileStream Take(string file, Action waiting, CancellationToken cancellation)
     {
         for (var isFirst = true; ; isFirst = false)
         {

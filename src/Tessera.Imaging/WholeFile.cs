@@ -11,9 +11,7 @@ namespace Tessera.Imaging;
 /// </remarks>
 internal static class WholeFile
 {
-    /// <summary>What a file's name ends with until it is whole.</summary>
-    public const string Ending = ".partial";
-
+    private const string Ending = ".partial";
     private const string MakeRoom = "free some, or choose another folder";
     private const string TooLarge = "a file may not be that large here, by a limit of the disk or of the shell: choose another folder, or lift the limit";
     private const int WithoutCode = unchecked((int)0x80131620); // COR_E_IO
@@ -36,13 +34,10 @@ internal static class WholeFile
     }
 
     /// <summary>Writes files that belong together: all are whole before one has its name, and at no instant do some stand beside others that are older.</summary>
-    /// <param name="files">
-    /// Their places, in one folder that exists, and what writes their bytes; each is asked for when those before it are written. The first is what the others
-    /// are about: while names change hands, it alone may stand.
-    /// </param>
+    /// <param name="files">Their places, in one folder that exists, and what writes their bytes. The first is what the others are about: while names change hands, it alone may stand.</param>
     /// <exception cref="IOException">One cannot be written; the message names it.</exception>
     /// <exception cref="UnauthorizedAccessException">They may not be written.</exception>
-    public static void WriteTogether(params IEnumerable<(string File, Action<FileStream> Write)> files)
+    public static void WriteTogether(params IReadOnlyList<(string File, Action<FileStream> Write)> files)
     {
         var written = new List<string>();
         try
@@ -52,7 +47,7 @@ internal static class WholeFile
                 Naming(file, () => WriteBeside(file, write, size: 0, lasts: true));
                 written.Add(file);
             }
-            foreach (var file in written.Skip(1)) File.Delete(file);
+            foreach (var (file, _) in files.Skip(1)) File.Delete(file);
             foreach (var file in written) Naming(file, () => Put(file));
         }
         catch
@@ -60,7 +55,7 @@ internal static class WholeFile
             foreach (var file in written) Remove(file + Ending);
             throw;
         }
-        if (written.Count > 0) FlushFolder(Path.GetDirectoryName(Path.GetFullPath(written[0]))!);
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(files[0].File))!);
     }
 
     /// <summary>Writes a file somehow, and says in one sentence which could not be written.</summary>

@@ -133,21 +133,23 @@ public class DataSetShardsTests
         using var folder = PictureFolders.TinyImageNet();
         var source = ImageSource.Open(folder.Path);
         Write(source, folder[".whole"], size: 1);
-        Write(ImageSource.Open(folder.Path), folder[".shards"], size: 1);
+        Write(source, folder[".shards"], size: 1);
 
-        // A kill while names are given: the last has none yet, and of an earlier set there was one more.
+        // A kill: the last have no names yet, and of another size of shards there was one more.
+        var file = folder[".shards/tessera-shards.lock"];
+        File.WriteAllText(file, "\n");
         File.Move(folder[".shards/val-000002.tar"], folder[".shards/val-000002.tar.partial"]);
         File.Copy(folder[".shards/val-000001.tar"], folder[".shards/val-000007.tar"]);
-        File.AppendAllText(folder[".shards/classes.txt"], "another\n");
+        File.WriteAllText(folder[".shards/classes.txt"], "another\n");
         foreach (var part in new[] { folder[".shards"], folder[".shards/train-*.tar"], folder[".shards/train-000000.tar"] })
         {
             Should.Throw<ImageSourceException>(() => ImageSource.Open(part)).Message.ShouldBe(
-                $"{folder[".shards/val-000002.tar.partial"]} is unfinished, so that the shards beside it are a part of a set: write them again with tessera data shard, or wait for the process that does.");
+                $"{file} says that the shards beside it are a part of a set: wait for the process that writes them, or, where it was killed, give its command again (tessera data shard).");
         }
-        using (new FileStream(folder[".shards/val-000002.tar.partial"], FileMode.Open, FileAccess.Write, FileShare.None))
+        using (new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.None))
         {
             Should.Throw<PackingException>(() => Write(source, folder[".shards"], size: 1)).Message.ShouldBe(
-                $"{folder[".shards/val-000002.tar.partial"]} is being written by another process: wait for it, or name another folder.");
+                $"Another process writes shards into {folder[".shards"]}: wait for it, or name another folder.");
         }
 
         Write(source, folder[".shards"], size: 1);
@@ -155,19 +157,26 @@ public class DataSetShardsTests
         Held(".shards").ShouldBe(Held(".whole"));
 
         Dictionary<string, string> Held(string name) => Directory.GetFiles(folder[name])
-            .ToDictionary(file => Path.GetFileName(file), file => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file))));
+            .ToDictionary(held => Path.GetFileName(held), held => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(held))));
     }
 
     [Fact]
-    public void Shards_Have_Their_Names_When_All_Are_Whole()
+    public void Shards_That_Are_Being_Written_Are_Not_Read()
     {
-        using var folder = PictureFolders.Classes(3, 2);
-        var seen = new List<string>();
+        using var folder = PictureFolders.Classes(300, 300);
+        var refused = 0;
 
-        DataSetShards.Write(ImageSource.Open(folder.Path), folder[".shards"], size: 1, new Told(() => seen.AddRange(Directory.GetFiles(folder[".shards"]).Select(file => Path.GetFileName(file)))), TestContext.Current.CancellationToken);
+        DataSetShards.Write(ImageSource.Open(folder.Path), folder[".shards"], size: 1, new Told(() =>
+        {
+            if (!File.Exists(folder[".shards/train-000000.tar"])) return;
+            Should.Throw<ImageSourceException>(() => ImageSource.Open(folder[".shards"])).Message.ShouldContain("a part of a set");
+            refused++;
+        }), TestContext.Current.CancellationToken);
 
-        seen.ShouldAllBe(name => name.EndsWith(".partial"));
-        Directory.GetFiles(folder[".shards"], "*.partial").ShouldBeEmpty();
+        refused.ShouldBeGreaterThan(0);
+        ImageSource.Open(folder[".shards"]).Entries.Count.ShouldBe(600);
+        Should.Throw<PackingException>(() => Write(ImageSource.Open(folder.Path), folder[".shards"])).Message.ShouldContain("holds shards already");
+        ImageSource.Open(folder[".shards"]).Entries.Count.ShouldBe(600);
     }
 
     private sealed class Told(Action act) : IProgress<PackProgress>

@@ -47,8 +47,8 @@ internal static class ContainerFiles
             throw new ImageSourceException($"{empty} is empty, or no file at all: get it anew, or move it away."); // to open a pipe might wait for ever, and it has no length either
         if (files.FirstOrDefault(file => !IsContainer(file)) is { } other)
             throw new ImageSourceException($"{other} is neither a tar shard nor a Parquet file: name those alone.");
-        if (files.Select(Path.GetDirectoryName).Distinct().Select(folder => UnfinishedShards.In(folder!)).FirstOrDefault(found => found is not null) is { } unfinished)
-            throw new ImageSourceException($"{unfinished} is unfinished, so that the shards beside it are a part of a set: write them again with tessera data shard, or wait for the process that does.");
+        if (files.Select(Path.GetDirectoryName).Distinct().Select(folder => ShardWriting.LockIn(folder!)).FirstOrDefault(File.Exists) is { } unfinished)
+            throw new ImageSourceException($"{unfinished} says that the shards beside it are a part of a set: wait for the process that writes them, or, where it was killed, give its command again (tessera data shard).");
         if (files.FirstOrDefault(IsTable) is not { } table) return ShardSource.Open(location, SplitFiles.Of(root, files), opening);
         return files.FirstOrDefault(IsShard) is { } shard ? throw new ImageSourceException($"{location} has tar shards, such as {shard}, and Parquet files, such as {table}: name those of one kind.")
             : ParquetSource.Open(location, SplitFiles.Of(root, files), opening);

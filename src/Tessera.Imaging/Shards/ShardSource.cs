@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Globalization;
-using System.Text;
 using Tessera.Imaging.Containers;
 
 namespace Tessera.Imaging.Shards;
@@ -141,8 +140,8 @@ internal sealed class ShardClasses
     public static string FileIn(string folder) => Path.Join(folder, FileName);
 
     /// <summary>Writes the list.</summary>
-    public static void Write(Stream stream, IReadOnlyList<string> names, IReadOnlyList<string> titles) =>
-        stream.Write(Encoding.UTF8.GetBytes(string.Concat(names.Zip(titles, (name, title) => (name == title ? name : $"{name}\t{title}") + "\n"))));
+    public static void Write(string file, IReadOnlyList<string> names, IReadOnlyList<string> titles) => WholeFile.Write(
+        file, string.Concat(names.Zip(titles, (name, title) => (name == title ? name : $"{name}\t{title}") + "\n")));
 
     private static (List<string>, List<string>) Named(List<string> names) => (names, names);
 
