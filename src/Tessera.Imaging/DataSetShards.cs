@@ -52,7 +52,7 @@ public static class DataSetShards
     }
 
     private static PackingException CannotBeWritten(string what, Exception error) =>
-        new($"{what} cannot be written ({error.Message.TrimEnd('.')}): choose a folder that is writable and has room.", error);
+        new($"{what} cannot be written: {WholeFile.Reason(error).TrimEnd('.')}.", error);
 
     private static void Put(string file, Action<string> write)
     {
