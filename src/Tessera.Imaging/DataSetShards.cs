@@ -40,8 +40,6 @@ public static class DataSetShards
         {
             Directory.CreateDirectory(folder);
             using var writing = ShardWriting.Begin(folder);
-            if (Directory.EnumerateFiles(folder, "*.tar").Min(StringComparer.Ordinal) is { } there)
-                throw new PackingException($"{folder} holds shards already, such as {Path.GetFileName(there)}, among which new ones would be lost: name an empty folder.");
             if (source.ClassNames.Count > 0) Put(ShardClasses.FileIn(folder), file => ShardClasses.Write(file, source.ClassNames, source.ClassTitles));
             return WriteSplits(source, folder, size, progress, cancellation);
         }

@@ -176,6 +176,8 @@ public class DataSetShardsTests
         refused.ShouldBeGreaterThan(0);
         ImageSource.Open(folder[".shards"]).Entries.Count.ShouldBe(600);
         Should.Throw<PackingException>(() => Write(ImageSource.Open(folder.Path), folder[".shards"])).Message.ShouldContain("holds shards already");
+        File.WriteAllText(folder[".shards/tessera-shards.lock"], ""); // of a process that was killed before it looked
+        Should.Throw<PackingException>(() => Write(ImageSource.Open(folder.Path), folder[".shards"])).Message.ShouldContain("holds shards already");
         ImageSource.Open(folder[".shards"]).Entries.Count.ShouldBe(600);
     }
 

@@ -21,7 +21,7 @@ internal static partial class ShardWriting
     /// <summary>Begins to write, once what a killed process has left is removed.</summary>
     /// <param name="folder">A folder that is there.</param>
     /// <returns>What ends it.</returns>
-    /// <exception cref="PackingException">Another process writes there.</exception>
+    /// <exception cref="PackingException">Another process writes there, or the folder holds shards.</exception>
     /// <exception cref="IOException">It cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public static IDisposable Begin(string folder)
@@ -29,9 +29,11 @@ internal static partial class ShardWriting
         var held = ProcessLock.Take(LockIn(folder), () => throw new PackingException($"Another process writes shards into {folder}: wait for it, or name another folder."), CancellationToken.None);
         try
         {
-            // One that is new is empty.
+            // It is empty until it is known that no shards are there: what lies beside one that is not was written by whoever left it.
             if (held.Length > 0) RemoveShards(folder);
-            else held.WriteByte((byte)'\n');
+            if (Directory.EnumerateFiles(folder, "*.tar").Min(StringComparer.Ordinal) is { } there)
+                throw new PackingException($"{folder} holds shards already, such as {Path.GetFileName(there)}, among which new ones would be lost: name an empty folder.");
+            if (held.Length == 0) held.WriteByte((byte)'\n');
             return held;
         }
         catch
